@@ -1,0 +1,5 @@
+"""``python -m ser.cli`` is ``ser``."""
+
+from ser.cli.main import main
+
+main()

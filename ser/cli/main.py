@@ -1,0 +1,80 @@
+"""``ser VERB ...``: finds the verb's module and turns a user's mistake into one line."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import ser
+from ser.core import log
+from ser.core.errors import UserError
+
+# Verb -> what it does. The module is ser.cli.<verb>, imported only when asked for, so that
+# ``ser --help`` does not wait for torch.
+VERBS = {
+    "prepare": "raw corpus -> data directories; validate, fix, subset, split, combine, copy",
+    "extract": "audio -> arks of pooled statistics and frames, with any upstream",
+    "train": "features -> trained experiment (folds, seeds, learning-rate sweep)",
+    "predict": "trained experiment -> predictions and utterance vectors",
+    "score": "predictions -> scores.json with intervals over speakers",
+    "benchmark": "experiments -> RESULTS.md, results.csv, report.html",
+}
+
+# Verbs of the design that later releases fill; named here so that nobody takes their names.
+RESERVED = (
+    *("lint", "extract-text", "units", "papt", "finetune", "adapt"),
+    *("speakers", "calibrate", "fuse", "memory-train", "memory-predict"),
+)
+
+
+def usage() -> str:
+    """The overview that ``ser --help`` prints."""
+    width = max(map(len, VERBS))
+    lines = [
+        f"ser {ser.__version__}: speech emotion recognition recipes",
+        "",
+        "usage: ser VERB [options]",
+        "",
+    ]
+    lines += [f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items()]
+    lines += ["", "'ser VERB --help' tells a verb's options.", f"Not in this release: {', '.join(RESERVED)}."]
+    return "\n".join(lines)
+
+
+def dispatch(argv: list[str]) -> None:
+    """Run one verb.
+
+    Raises:
+        UserError: for an unknown verb, or whatever the user can mend inside one.
+    """
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(usage())
+        return
+    if argv[0] == "--version":
+        print(ser.__version__)
+        return
+    verb = argv[0]
+    if verb in RESERVED:
+        raise UserError(f"'{verb}' is planned and not in release {ser.__version__}", hint="See 'ser --help'")
+    if verb not in VERBS:
+        raise UserError("no such verb", value=verb, hint="See 'ser --help'")
+    importlib.import_module(f"ser.cli.{verb}").main(argv[1:])
+
+
+def main() -> None:
+    """Entry point of the console script: exits with 2 on a user's mistake, 130 on Ctrl-C."""
+    log.setup()
+    try:
+        dispatch(sys.argv[1:])
+    except UserError as error:
+        print(f"ser: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("ser: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One file a corpus: raw release -> data directory, with licence, link and expected counts."""

@@ -1,0 +1,1 @@
+"""What is on disk: data directories, label tables, arks, audio, splits."""

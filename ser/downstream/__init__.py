@@ -1,0 +1,1 @@
+"""Models on features: layer weights, pooling, heads, losses, training and prediction."""

@@ -1,0 +1,1 @@
+"""The training loop, checkpoints and early stopping; knows nothing of the task."""

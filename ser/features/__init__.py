@@ -1,0 +1,1 @@
+"""Hidden states -> arks: pooled statistics and frames, resumable."""

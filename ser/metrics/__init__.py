@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: UAR, CCC and the rest. Knows no file."""

@@ -1,0 +1,1 @@
+"""From predictions on disk to numbers with intervals, tables, plots and the report."""

@@ -1,0 +1,1 @@
+"""Encoders behind one interface, batched exactly: S3PRL, Hugging Face, openSMILE."""
