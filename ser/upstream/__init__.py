@@ -1,1 +1,5 @@
-"""Encoders behind one interface, batched exactly: S3PRL, Hugging Face, openSMILE."""
+"""Encoders behind one small interface: ``forward(wave (B, T), lengths (B,), speaker=None) -> HiddenStates``."""
+
+from ser.upstream.registry import load_upstream, tag_of
+
+__all__ = ["load_upstream", "tag_of"]

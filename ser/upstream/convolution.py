@@ -1,0 +1,78 @@
+"""The convolutional front end of HuBERT, WavLM and wav2vec2, with lengths carried through it.
+
+Base-size models normalise the first convolution over time (GroupNorm with one channel a group), so in a
+padded batch the padding changes every frame of an utterance: by .2 to .6 of its size. Here the statistics
+are taken over the utterance's own frames. The other layers look at no frame beyond their own: the
+convolutions have no padding, so a frame is valid when all of its input is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def output_lengths(conv_layers: Iterable[nn.Module], lengths: Tensor) -> Tensor:
+    """Frames ``(B,)`` that come out for ``lengths (B,)`` samples: ``floor((n - kernel) / stride) + 1`` a layer."""
+    for layer in conv_layers:
+        lengths = _output_length(layer.conv, lengths)
+    return lengths
+
+
+def receptive_field(conv_layers: Iterable[nn.Module]) -> int:
+    """Samples that the first frame needs: 400 for the usual stack, 25 ms."""
+    field, hop = 1, 1
+    for layer in conv_layers:
+        field += (layer.conv.kernel_size[0] - 1) * hop
+        hop *= layer.conv.stride[0]
+    return field
+
+
+def hop(conv_layers: Iterable[nn.Module]) -> int:
+    """Samples from one frame to the next: 320 for the usual stack, 20 ms."""
+    samples = 1
+    for layer in conv_layers:
+        samples *= layer.conv.stride[0]
+    return samples
+
+
+def convolve(conv_layers: Iterable[nn.Module], wave: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Run the front end.
+
+    Args:
+        conv_layers: transformers' layers, each with ``conv``, ``activation`` and perhaps ``layer_norm``.
+        wave: ``(B, T)``.
+        lengths: ``(B,)`` samples.
+
+    Returns:
+        ``(B, F, C)`` and the frames ``(B,)`` that are valid.
+    """
+    x = wave[:, None]
+    for layer in conv_layers:
+        x = layer.conv(x)
+        lengths = _output_length(layer.conv, lengths)
+        norm = getattr(layer, "layer_norm", None)
+        if isinstance(norm, nn.GroupNorm):
+            x = group_norm(norm, x, lengths)
+        elif norm is not None:
+            x = norm(x.transpose(1, 2)).transpose(1, 2)
+        x = layer.activation(x)
+    return x.transpose(1, 2), lengths
+
+
+def group_norm(norm: nn.GroupNorm, x: Tensor, lengths: Tensor) -> Tensor:
+    """GroupNorm of ``x (B, C, F)`` whose statistics stop at ``lengths (B,)``; zero beyond."""
+    if bool((lengths >= x.shape[2]).all()):
+        return norm(x)
+    normed = torch.zeros_like(x)
+    for row, out, length in zip(x, normed, lengths.tolist(), strict=True):
+        out[:, :length] = F.group_norm(row[None, :, :length], norm.num_groups, norm.weight, norm.bias, norm.eps)[0]
+    return normed
+
+
+def _output_length(conv: nn.Conv1d, lengths: Tensor) -> Tensor:
+    """Output length of one convolution without padding."""
+    return torch.div(lengths - conv.kernel_size[0], conv.stride[0], rounding_mode="floor") + 1

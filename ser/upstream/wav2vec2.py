@@ -1,0 +1,103 @@
+"""HuBERT, WavLM and wav2vec2 with the weights of Hugging Face: one architecture, exact in padded batches."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ser.upstream.attention import self_attention, split_heads
+from ser.upstream.base import Upstream, UpstreamInfo, attention_bias, zero_beyond
+from ser.upstream.convolution import convolve, hop, receptive_field
+
+
+class Wav2Vec2Upstream(Upstream):
+    """HuBERT (Hsu et al. 2021), WavLM (Chen et al. 2022), wav2vec 2.0 (Baevski et al. 2020).
+
+    Hidden states are those of the paper's code and of S3PRL: the input of the first layer, the output of
+    each layer, and in pre-norm (large) models the last one after the closing layer norm.
+
+    Args:
+        model: ``HubertModel``, ``WavLMModel`` or ``Wav2Vec2Model``.
+        info: what it is.
+        normalise: bring each waveform to zero mean and unit variance first (``do_normalize`` of its
+            preprocessor_config.json).
+    """
+
+    def __init__(self, model: nn.Module, info: UpstreamInfo, normalise: bool) -> None:
+        super().__init__()
+        self.model, self.info, self.normalise = model, info, normalise
+        self.min_samples = receptive_field(model.feature_extractor.conv_layers)
+        self.pre_norm = bool(model.config.do_stable_layer_norm)
+
+    def encode(self, wave: Tensor, lengths: Tensor, last_layer: int) -> tuple[list[Tensor], Tensor]:
+        """See :meth:`Upstream.encode`."""
+        if self.normalise:
+            wave = normalise(wave, lengths)
+        x, frames = convolve(self.model.feature_extractor.conv_layers, wave, lengths)
+        x = self.model.feature_projection(x)
+        x = zero_beyond(x[0] if isinstance(x, tuple) else x, frames)
+        encoder = self.model.encoder
+        x = x + position(encoder.pos_conv_embed, x, frames)
+        if not self.pre_norm:
+            x = encoder.layer_norm(x)
+
+        bias = attention_bias(frames, x)
+        relative = relative_position(encoder, x.shape[1])
+        states = [x]
+        for layer in encoder.layers[:last_layer]:
+            x = self._layer(layer, x, bias, relative)
+            states.append(x)
+        if self.pre_norm and last_layer == len(encoder.layers):
+            states[-1] = encoder.layer_norm(states[-1])
+        return states, frames
+
+    def _layer(self, layer: nn.Module, x: Tensor, bias: Tensor | None, relative: Tensor | None) -> Tensor:
+        """One transformer layer: norms before its two halves (large models) or after them (base models)."""
+        if self.pre_norm:
+            x = x + attend(layer.attention, layer.layer_norm(x), bias, relative)
+            x = x + layer.feed_forward(layer.final_layer_norm(x))
+        else:
+            x = layer.layer_norm(x + attend(layer.attention, x, bias, relative))
+            x = layer.final_layer_norm(x + layer.feed_forward(x))
+        adapter = getattr(layer, "adapter_layer", None)
+        return x if adapter is None else x + adapter(x)
+
+
+def frame_rate(model: nn.Module, sample_rate: int) -> float:
+    """Frames a second, in Hz."""
+    return sample_rate / hop(model.feature_extractor.conv_layers)
+
+
+def normalise(wave: Tensor, lengths: Tensor) -> Tensor:
+    """Each row of ``wave (B, T)`` to zero mean and unit variance over its own ``lengths (B,)`` samples."""
+    normed = torch.zeros_like(wave)
+    for row, out, length in zip(wave, normed, lengths.tolist(), strict=True):
+        variance, mean = torch.var_mean(row[:length], correction=0)
+        out[:length] = (row[:length] - mean) / torch.sqrt(variance + 1e-7)
+    return normed
+
+
+def position(embed: nn.Module, x: Tensor, frames: Tensor) -> Tensor:
+    """Convolutional position embedding of ``x (B, F, D)``, which is zero beyond ``frames``, as it is past its end."""
+    x = x.transpose(1, 2)
+    if getattr(embed, "batch_norm", None) is not None:
+        x = zero_beyond(embed.batch_norm(x).transpose(1, 2), frames).transpose(1, 2)
+    return embed.activation(embed.padding(embed.conv(x))).transpose(1, 2)
+
+
+def relative_position(encoder: nn.Module, size: int) -> Tensor | None:
+    """WavLM's bucketed relative position bias ``(H, F, F)``, which its first layer holds for all; else None."""
+    if not len(encoder.layers) or not hasattr(encoder.layers[0].attention, "rel_attn_embed"):
+        return None
+    return encoder.layers[0].attention.compute_bias(size, size)
+
+
+def attend(module: nn.Module, x: Tensor, bias: Tensor | None, relative: Tensor | None) -> Tensor:
+    """Self-attention; in WavLM the relative position bias is gated by the query (Chen et al. 2022, eq. 5 to 8)."""
+    if relative is not None:
+        gate_in = module.gru_rel_pos_linear(split_heads(x, module.num_heads))
+        gate_in = gate_in.unflatten(-1, (2, 4)).sum(-1)
+        update, reset = torch.sigmoid(gate_in).chunk(2, dim=-1)
+        gated = (update * (reset * module.gru_rel_pos_const - 1) + 2) * relative
+        bias = gated if bias is None else gated + bias
+    return self_attention(module, x, bias)
