@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -24,6 +26,20 @@ def setup(level: int = logging.INFO) -> None:
 def get_logger(name: str) -> logging.Logger:
     """The logger of a module; pass ``__name__``."""
     return logging.getLogger(name)
+
+
+@contextlib.contextmanager
+def log_to_file(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Write this package's messages to a file as well, anew, while the block runs."""
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    root = logging.getLogger("ser")
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
 
 
 def clock(seconds: float) -> str:

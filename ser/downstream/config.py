@@ -1,0 +1,213 @@
+"""Everything that a training on features can be told, as dataclasses: conf/*.yaml maps onto these."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ser.core.errors import UserError
+
+
+@dataclass
+class TaskConfig:
+    """What is learnt.
+
+    Args:
+        emotion: learn the class of utt2emo.
+        attributes: names of the attributes to learn together (utt2<name>); labels may be missing.
+        class_weights: ``balanced`` weighs class c by N / (K N_c); ``none`` weighs all alike.
+        label_smoothing: share of the probability spread over all classes, 0 to 1.
+        attribute_weight: weight of the mean of 1 - CCC beside the cross-entropy, where both are learnt.
+    """
+
+    emotion: bool = True
+    attributes: list[str] = field(default_factory=list)
+    class_weights: Literal["balanced", "none"] = "balanced"
+    label_smoothing: float = 0.0
+    attribute_weight: float = 1.0
+
+
+@dataclass
+class ModelConfig:
+    """From pooled hidden states to predictions.
+
+    Args:
+        layer: ``weighted`` learns a softmax-weighted sum of all layers (SUPERB); a number takes that
+            layer alone (0 is the encoder's input, negative numbers count from the end).
+        pooling: ``mean``; ``mean+std`` (one layer only: the deviation of a sum of layers does not
+            follow from the layers' deviations); ``std_per_layer``, which merges mean and each layer's
+            own deviation with the same weights, a named approximation.
+        standardise: by the training set's mean and deviation (``global``), by each speaker's own
+            (``speaker``: uses all of a speaker's audio, test speakers' too), or not (``none``).
+        head: ``linear``; ``superb`` (Linear(D, hidden), Linear(hidden, out), no activation between);
+            ``mlp`` (Linear, ReLU, dropout, Linear).
+        hidden: width of ``superb`` and ``mlp``.
+        dropout: before the head, and inside ``mlp``.
+    """
+
+    layer: int | Literal["weighted"] = "weighted"
+    pooling: Literal["mean", "mean+std", "std_per_layer"] = "mean"
+    standardise: Literal["global", "speaker", "none"] = "global"
+    head: Literal["linear", "superb", "mlp"] = "linear"
+    hidden: int = 256
+    dropout: float = 0.0
+
+
+@dataclass
+class OptimizerConfig:
+    """AdamW and its schedule.
+
+    Args:
+        lr: learning rate.
+        weight_decay: decoupled weight decay of the head; layer weights have none.
+        layer_weights_lr_factor: the layer weights' learning rate is ``lr`` times this.
+        batch_size: utterances a step.
+        epochs: the most epochs to train.
+        patience: stop after so many epochs without a better validation metric.
+    """
+
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    layer_weights_lr_factor: float = 1.0
+    batch_size: int = 32
+    epochs: int = 50
+    patience: int = 10
+
+
+@dataclass
+class ValidationConfig:
+    """How the epoch, and what ``search`` varies, are chosen: never on a test speaker.
+
+    Args:
+        method: ``held_out`` keeps ``share`` of the training speakers' utterances for validation and
+            the best epoch's model; ``inner_folds`` divides the training speakers into ``folds`` parts,
+            validates on each in turn, pools their predictions, and trains again on all speakers with
+            the epoch and options that won. Where the recipe has a validation set, that set is used.
+        share: share of the training utterances (by whole speakers) for ``held_out``.
+        folds: number of parts for ``inner_folds``.
+        metric: ``auto`` is UAR for classes, mean CCC for attributes, their mean for both.
+    """
+
+    method: Literal["held_out", "inner_folds"] = "held_out"
+    share: float = 0.2
+    folds: int = 3
+    metric: Literal["auto", "uar", "wa", "ccc"] = "auto"
+
+
+@dataclass
+class TrainConfig:
+    """One training recipe on features.
+
+    Args:
+        name: the system's name in tables; made of the options when empty.
+        task: what is learnt.
+        model: the model.
+        optimizer: the optimiser.
+        validation: how choices are made.
+        search: dotted option -> values to try, e.g. ``optimizer.lr: [0.001, 0.01]``; all combinations.
+    """
+
+    name: str = ""
+    task: TaskConfig = field(default_factory=TaskConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    search: dict[str, list[Any]] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse combinations that mean nothing.
+
+        Raises:
+            UserError: naming the option, its value and the remedy.
+        """
+        if not self.task.emotion and not self.task.attributes:
+            raise UserError("nothing to learn", hint="Set task.emotion or task.attributes")
+        if self.model.pooling == "mean+std" and self.model.layer == "weighted":
+            raise UserError(
+                "model.pooling mean+std is exact for one layer only",
+                value=f"model.layer: {self.model.layer}",
+                hint="Name a layer, or use std_per_layer",
+            )
+        for name, low, high in (
+            ("task.label_smoothing", 0.0, 1.0),
+            ("model.dropout", 0.0, 1.0),
+            ("validation.share", 0.0, 1.0),
+        ):
+            value = read_option(self, name)
+            if not low <= value < high:
+                raise UserError(f"{name} must be at least {low:g} and less than {high:g}", value=value)
+        for name, least in (
+            ("optimizer.batch_size", 2),
+            ("optimizer.epochs", 1),
+            ("optimizer.patience", 1),
+            ("validation.folds", 2),
+            ("model.hidden", 1),
+        ):
+            if read_option(self, name) < least:
+                raise UserError(f"{name} must be at least {least}", value=read_option(self, name))
+        if not self.optimizer.lr > 0:
+            raise UserError("optimizer.lr must be positive", value=self.optimizer.lr)
+
+    def candidates(self) -> Iterator[tuple[dict[str, Any], TrainConfig]]:
+        """All combinations of ``search``: (options that vary, configuration with them set).
+
+        Raises:
+            UserError: for an option that does not exist, or a combination that means nothing.
+        """
+        for name, values in self.search.items():
+            if not isinstance(values, list) or not values:
+                raise UserError(f"search.{name} wants a list of values", value=values)
+            read_option(self, name)
+        for combination in itertools.product(*self.search.values()):
+            chosen = dict(zip(self.search, combination, strict=True))
+            config = self
+            for name, value in chosen.items():
+                config = _replaced(config, name.split("."), value)
+            config.check()
+            yield chosen, config
+
+    def describe(self) -> tuple[str, list[str]]:
+        """(name for tables, notable options), from the configuration alone."""
+        layers = "layer weights" if self.model.layer == "weighted" else f"layer {self.model.layer}"
+        layers = "layer searched" if "model.layer" in self.search else layers
+        name = self.name or f"{layers}, {self.model.pooling}, {self.model.head}"
+        options = []
+        if self.model.standardise == "speaker":
+            options.append("per-speaker standardisation")
+        if self.task.emotion and self.task.class_weights == "balanced":
+            options.append("balanced class weights")
+        if self.task.label_smoothing:
+            options.append(f"label smoothing {self.task.label_smoothing:g}")
+        return name, options
+
+
+def read_option(config: Any, name: str) -> Any:
+    """The value of a dotted option such as ``optimizer.lr``.
+
+    Raises:
+        UserError: when there is none of that name, with the nearest one.
+    """
+    value = config
+    for part in name.split("."):
+        if not dataclasses.is_dataclass(value) or not hasattr(value, part):
+            known = [f"{g}.{o.name}" for g in GROUPS for o in dataclasses.fields(getattr(config, g))]
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
+            hint = f"The nearest known name is {near[0]!r}" if near else None
+            raise UserError("no such option to search", value=name, hint=hint)
+        value = getattr(value, part)
+    return value
+
+
+GROUPS = ("task", "model", "optimizer", "validation")
+
+
+def _replaced(config: Any, path: list[str], value: Any) -> Any:
+    """A copy of ``config`` with one dotted option changed."""
+    head, *rest = path
+    return dataclasses.replace(
+        config, **{head: _replaced(getattr(config, head), rest, value) if rest else value}
+    )

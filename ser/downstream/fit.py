@@ -1,0 +1,251 @@
+"""Training one model, and choosing among several on speakers that none of them has heard."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from ser.core.log import get_logger
+from ser.core.seed import seed_everything
+from ser.downstream.config import TrainConfig
+from ser.downstream.examples import Examples
+from ser.downstream.losses import MISSING_CLASS, class_weights, task_loss
+from ser.downstream.model import UtteranceModel
+from ser.engine.loop import BestEpoch, train_epochs
+from ser.metrics.categorical import uar, wa
+from ser.metrics.continuous import ccc
+
+logger = get_logger(__name__)
+
+# Rows that go through the model at once when nothing is learnt.
+PREDICTION_BATCH = 4096
+
+
+@dataclass
+class Task:
+    """The model's outputs by name.
+
+    Args:
+        classes: names of the first K outputs.
+        attributes: names of the A outputs after them.
+    """
+
+    classes: list[str]
+    attributes: list[str]
+
+    @property
+    def outputs(self) -> int:
+        """K + A."""
+        return len(self.classes) + len(self.attributes)
+
+
+class Fit:
+    """One model being trained on some rows of the examples.
+
+    Args:
+        config: its options.
+        task: its outputs.
+        examples: features and labels.
+        rows: the rows to learn from, (n,).
+        seed: of initial values, order of batches and dropout.
+        accelerator: where it runs.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        task: Task,
+        examples: Examples,
+        rows: Tensor,
+        seed: int,
+        accelerator: Accelerator,
+    ) -> None:
+        seed_everything(seed)
+        self.config, self.task, self.examples, self.rows = config, task, examples, rows
+        self.accelerator = accelerator
+        self._order = torch.Generator().manual_seed(seed)
+        model = UtteranceModel(config.model, examples.pooled.shape, task.outputs)
+        if config.model.standardise == "global":
+            model.standardiser.fit(examples.pooled.take(part) for part in rows.split(PREDICTION_BATCH))
+        options = config.optimizer
+        groups = model.parameter_groups(options.lr, options.weight_decay, options.layer_weights_lr_factor)
+        self.model, self.optimizer = accelerator.prepare(model, torch.optim.AdamW(groups))
+        self._weights = None
+        if task.classes and config.task.class_weights == "balanced":
+            self._weights = class_weights(examples.classes[rows], len(task.classes)).to(accelerator.device)
+
+    def epochs(self) -> Iterator[float]:
+        """Train epoch by epoch; yields each epoch's mean loss."""
+        return train_epochs(
+            self.model,
+            self.optimizer,
+            self._batches,
+            self._loss,
+            self.accelerator,
+            self.config.optimizer.epochs,
+        )
+
+    @torch.inference_mode()
+    def predict(self, rows: Tensor) -> Tensor:
+        """Class probabilities, then attributes on the scale of the targets: (n,) -> (n, K + A)."""
+        self.model.eval()
+        return torch.cat(
+            [
+                probabilities(self.model(self._features(part)), len(self.task.classes)).cpu()
+                for part in rows.split(PREDICTION_BATCH)
+            ]
+        )
+
+    def _batches(self) -> Iterator[Tensor]:
+        """Shuffled rows, batch by batch; a last batch of one, which has no CCC, joins the one before."""
+        shuffled = self.rows[torch.randperm(len(self.rows), generator=self._order)]
+        batches = list(shuffled.split(self.config.optimizer.batch_size))
+        if len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        yield from batches
+
+    def _loss(self, model: torch.nn.Module, rows: Tensor) -> Tensor:
+        """The objective of one batch."""
+        device = self.accelerator.device
+        return task_loss(
+            model(self._features(rows)),
+            self.examples.classes[rows].to(device),
+            self.examples.targets[rows].to(device),
+            self._weights,
+            self.config.task,
+        )
+
+    def _features(self, rows: Tensor) -> Tensor:
+        return self.examples.pooled.take(rows).to(self.accelerator.device)
+
+
+def probabilities(outputs: Tensor, num_classes: int) -> Tensor:
+    """Softmax over the first ``num_classes`` of (n, K + A); the rest stays."""
+    return torch.cat([outputs[:, :num_classes].softmax(1), outputs[:, num_classes:]], dim=1)
+
+
+@dataclass
+class Choice:
+    """What validation chose.
+
+    Args:
+        options: the searched options and their values.
+        config: the configuration with them set.
+        best: the epoch, its metric and the curve.
+        model: the best epoch's model where one split decided; None where it is to be trained again.
+        trials: every candidate with its metric and epoch.
+    """
+
+    options: dict[str, Any]
+    config: TrainConfig
+    best: BestEpoch
+    model: UtteranceModel | None
+    trials: list[dict[str, Any]] = field(default_factory=list)
+
+
+def choose(
+    config: TrainConfig,
+    task: Task,
+    examples: Examples,
+    splits: Sequence[tuple[Tensor, Tensor]],
+    seed: int,
+    accelerator: Accelerator,
+) -> Choice:
+    """Try every candidate of ``config.search``; the best validation metric decides option and epoch.
+
+    The trainings of a candidate's splits advance epoch by epoch together, and their validation
+    predictions are pooled before the metric is taken: one number an epoch, on every held-out speaker.
+
+    Args:
+        config: with or without ``search``.
+        task: the outputs.
+        examples: features and labels.
+        splits: (rows to learn from, rows to validate on).
+        seed: of the trainings; the same for every candidate.
+        accelerator: where it runs.
+    """
+    chosen, trials = None, []
+    for options, candidate in config.candidates():
+        fits = [
+            Fit(candidate, task, examples, learn, derive_seed(seed, "split", number), accelerator)
+            for number, (learn, _) in enumerate(splits)
+        ]
+        best, model = BestEpoch(candidate.optimizer.patience), None
+        rows = torch.cat([validate for _, validate in splits])
+        for epoch, losses in enumerate(zip(*(fit.epochs() for fit in fits), strict=True), start=1):
+            predictions = torch.cat(
+                [fit.predict(validate) for fit, (_, validate) in zip(fits, splits, strict=True)]
+            )
+            value = validation_metric(predictions, examples, rows, task, candidate.validation.metric)
+            if best.update(epoch, sum(losses) / len(losses), value) and len(splits) == 1:
+                model = copy.deepcopy(accelerator.unwrap_model(fits[0].model))
+            if best.exhausted(epoch):
+                break
+        trials.append({"options": options, "metric": best.value, "epoch": best.epoch})
+        if options:
+            shown = ", ".join(f"{name} {value}" for name, value in options.items())
+            logger.info("  %s: %.4f at epoch %d", shown, best.value, best.epoch)
+        if chosen is None or best.value > chosen.best.value:
+            chosen = Choice(options, candidate, best, model)
+    assert chosen is not None  # candidates() yields at least one
+    chosen.trials = trials
+    return chosen
+
+
+def train_chosen(
+    choice: Choice, task: Task, examples: Examples, rows: Tensor, seed: int, accelerator: Accelerator
+) -> UtteranceModel:
+    """The final model: the best epoch's, or one trained on ``rows`` up to the chosen epoch."""
+    if choice.model is not None:
+        return choice.model
+    fit = Fit(choice.config, task, examples, rows, derive_seed(seed, "all"), accelerator)
+    for epoch, _ in enumerate(fit.epochs(), start=1):
+        if epoch == choice.best.epoch:
+            break
+    return accelerator.unwrap_model(fit.model)
+
+
+def validation_metric(
+    predictions: Tensor, examples: Examples, rows: Tensor, task: Task, metric: str
+) -> float:
+    """The metric that chooses, on utterances that have the label.
+
+    Args:
+        predictions: (n, K + A).
+        examples: holds the labels.
+        rows: the rows predicted, (n,).
+        task: the outputs by name.
+        metric: ``auto``, ``uar``, ``wa`` or ``ccc``.
+    """
+    classes, targets = examples.classes[rows], examples.targets[rows]
+    values = []
+    if task.classes and metric != "ccc":
+        known = classes != MISSING_CLASS
+        found = predictions[known, : len(task.classes)].argmax(1).numpy()
+        measure = wa if metric == "wa" else uar
+        values.append(measure(classes[known].numpy(), found, len(task.classes)))
+    if task.attributes and metric in ("auto", "ccc"):
+        scores = []
+        for column in range(len(task.attributes)):
+            known = ~targets[:, column].isnan()
+            found = predictions[known, len(task.classes) + column]
+            scores.append(ccc(targets[known, column].numpy(), found.numpy()))
+        values.append(sum(scores) / len(scores))
+    return float(sum(values) / len(values)) if values else float("nan")
+
+
+def derive_seed(seed: int, *names: object) -> int:
+    """A seed for a part of the work that does not depend on what ran before it.
+
+    >>> derive_seed(0, "split", 1) == derive_seed(0, "split", 1) != derive_seed(0, "split", 2)
+    True
+    """
+    text = ":".join(map(str, (seed, *names)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -1,0 +1,146 @@
+"""Who is trained on and who is tested: folds of one data directory, or the corpus's own sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ser.core.errors import UserError
+from ser.data.datadir import DataDir
+from ser.data.splits import held_out_speakers, inner_folds
+from ser.downstream.config import ValidationConfig
+
+FIXED_FOLD = "0"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Utterances of one data directory.
+
+    Args:
+        source: which directory: ``train``, ``validation`` or a test set's name.
+        utterances: in the directory's order.
+    """
+
+    source: str
+    utterances: list[str]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One training and what it is tested on.
+
+    Args:
+        name: fold id of utt2fold, or ``0`` where the corpus has its own sets.
+        train: what it learns from.
+        validation: the corpus's validation set, or None (then training speakers are held out).
+        tests: set name -> what it predicts.
+    """
+
+    name: str
+    train: Part
+    validation: Part | None = None
+    tests: dict[str, Part] = field(default_factory=dict)
+
+
+def cross_validation(data: DataDir) -> list[Fold]:
+    """One fold for every id of utt2fold: its utterances are tested, all others trained on.
+
+    Raises:
+        UserError: when utt2fold is absent, incomplete, or has one id only.
+    """
+    fold_of = data.folds()
+    if not fold_of:
+        raise UserError(
+            "no utt2fold, so there is nothing to test on",
+            file=data.path,
+            hint="Write utt2fold, or give --validation-data and --test-data",
+        )
+    without = [utterance for utterance in data.utterances if utterance not in fold_of]
+    if without:
+        raise UserError(
+            f"{len(without)} utterances without a fold", file=data.path / "utt2fold", value=without[0]
+        )
+    names = sorted(set(fold_of.values()))
+    if len(names) < 2:
+        raise UserError(
+            "cross-validation wants at least two folds", file=data.path / "utt2fold", value=names[0]
+        )
+    return [
+        Fold(
+            name,
+            train=Part("train", [u for u in data.utterances if fold_of[u] != name]),
+            tests={"test": Part("train", [u for u in data.utterances if fold_of[u] == name])},
+        )
+        for name in names
+    ]
+
+
+def fixed_sets(train: DataDir, validation: DataDir | None, tests: dict[str, DataDir]) -> list[Fold]:
+    """The one fold of a corpus that comes divided into sets."""
+    return [
+        Fold(
+            FIXED_FOLD,
+            train=Part("train", train.utterances),
+            validation=None if validation is None else Part("validation", validation.utterances),
+            tests={name: Part(name, data.utterances) for name, data in tests.items()},
+        )
+    ]
+
+
+def describe(folds: list[Fold], speaker_of: dict[str, str]) -> str:
+    """The protocol in words, from what the folds hold, not from what the recipe says.
+
+    Args:
+        folds: all folds of the experiment.
+        speaker_of: utterance -> speaker, for all sets.
+    """
+    shared, single = False, True
+    for fold in folds:
+        trained = {speaker_of[u] for u in fold.train.utterances}
+        for part in fold.tests.values():
+            tested = {speaker_of[u] for u in part.utterances}
+            shared |= bool(trained & tested)
+            single &= len(tested) == 1
+    independence = "speakers shared between train and test" if shared else "speaker-independent"
+    if folds[0].name == FIXED_FOLD and len(folds) == 1:
+        return f"the corpus's own sets, {independence}"
+    if single and not shared:
+        return f"leave-one-speaker-out, {len(folds)} folds"
+    return f"{len(folds)} folds, {independence}"
+
+
+def validation_splits(
+    fold: Fold, speaker_of: dict[str, str], config: ValidationConfig, seed: int
+) -> list[tuple[list[str], list[str]]]:
+    """(learn from, validate on) pairs inside a fold's training part; speakers never on both sides.
+
+    Args:
+        fold: the fold; its test part is not looked at.
+        speaker_of: utterance -> speaker.
+        config: ``held_out`` gives one pair, ``inner_folds`` as many as ``folds``.
+        seed: of the choice of speakers.
+
+    Raises:
+        UserError: when there are too few training speakers.
+    """
+    if fold.validation is not None:
+        return [(fold.train.utterances, fold.validation.utterances)]
+    speakers = {utterance: speaker_of[utterance] for utterance in fold.train.utterances}
+    needed = config.folds if config.method == "inner_folds" else 2
+    if len(set(speakers.values())) < needed:
+        raise UserError(
+            f"validation by {config.method} wants at least {needed} training speakers",
+            value=f"{len(set(speakers.values()))} in fold {fold.name}",
+            hint="Check utt2spk; change validation.method or validation.folds",
+        )
+    if config.method == "inner_folds":
+        held_out = inner_folds(speakers, config.folds, seed)
+    else:
+        held_out = [held_out_speakers(speakers, config.share, seed)]
+    return [
+        (
+            [u for u, speaker in speakers.items() if speaker not in held],
+            [u for u, speaker in speakers.items() if speaker in held],
+        )
+        for held in held_out
+    ]

@@ -1,0 +1,174 @@
+"""Training an experiment: every fold of a seed, each from its own training speakers alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from ser.core.environment import describe as describe_environment
+from ser.core.errors import UserError
+from ser.core.files import write_json, write_yaml
+from ser.core.log import Progress, clock, get_logger, log_to_file
+from ser.data.datadir import DataDir
+from ser.downstream.config import TrainConfig
+from ser.downstream.examples import Examples, attribute_range, load_examples, statistics_needed
+from ser.downstream.experiment import Experiment, Sources, load_sets, training_fingerprint, write_info
+from ser.downstream.fit import Task, choose, derive_seed, train_chosen
+from ser.downstream.protocol import Fold, cross_validation, describe, fixed_sets, validation_splits
+from ser.downstream.saved import SavedModel
+from ser.engine.loop import make_accelerator
+
+logger = get_logger(__name__)
+
+
+def train_experiment(
+    config: TrainConfig,
+    sources: Sources,
+    experiment: Experiment,
+    seed: int = 0,
+    only_fold: str | None = None,
+    job: int = 1,
+    jobs: int = 1,
+) -> None:
+    """Train the folds of one seed that are not trained yet; a finished fold is kept.
+
+    Args:
+        config: what and how.
+        sources: data and features.
+        experiment: where it is written.
+        seed: of speakers held out, initial values, batches and dropout; saved in every fit.json.
+        only_fold: train this fold alone.
+        job: of ``jobs`` parallel calls, this one's number from 1; it takes every ``jobs``-th fold.
+        jobs: how many calls share the work.
+
+    Raises:
+        UserError: for anything the user can mend.
+    """
+    config.check()
+    sources.check()
+    sets = load_sets(sources)
+    data, feats = sets["train"]
+    task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
+    check_task(task, data)
+    folds = make_folds(sets)
+    speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
+    experiment.save_config(config, sources)
+    write_yaml(experiment.path / "env.yaml", describe_environment())
+    write_info(experiment, config, feats, describe(folds, speaker_of), task, data)
+
+    fingerprint = training_fingerprint(config, sources)
+    wanted = [fold for fold in folds if only_fold in (None, fold.name)]
+    if not wanted:
+        known = ", ".join(fold.name for fold in folds)
+        raise UserError("no such fold", value=only_fold, hint=f"There are: {known}")
+    wanted = wanted[job - 1 :: jobs]
+    pending = [fold for fold in wanted if not experiment.is_trained(seed, fold.name, fingerprint)]
+    if len(pending) < len(wanted):
+        logger.info("%d of %d folds are trained already", len(wanted) - len(pending), len(wanted))
+    if not pending:
+        return
+    examples = load_examples(
+        [sets[name] for name in ("train", "validation") if name in sets],
+        task.classes,
+        task.attributes,
+        statistics_needed(config.model.pooling, feats),
+        config.model.standardise,
+    )
+    state, accelerator = Progress(len(pending), f"train {experiment.path.name}"), make_accelerator()
+    for fold in pending:
+        folder = experiment.fold_dir(seed, fold.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        with log_to_file(folder / "train.log"):
+            train_fold(fold, config, task, examples, data, folder, seed, fingerprint, accelerator)
+        state.advance()
+
+
+def train_fold(
+    fold: Fold,
+    config: TrainConfig,
+    task: Task,
+    examples: Examples,
+    data: DataDir,
+    folder: Path,
+    seed: int,
+    fingerprint: str,
+    accelerator: Accelerator,
+) -> None:
+    """Choose, train and save one fold: model.safetensors, then fit.json, which marks it finished."""
+    start = time.monotonic()
+    speaker_of = dict(zip(examples.utterances, examples.speakers, strict=True))
+    fold_seed = derive_seed(seed, "fold", fold.name)
+    splits = validation_splits(fold, speaker_of, config.validation, fold_seed)
+    logger.info("fold %s: %d training utterances", fold.name, len(fold.train.utterances))
+    choice = choose(
+        config,
+        task,
+        examples,
+        [(examples.rows(learn), examples.rows(validate)) for learn, validate in splits],
+        fold_seed,
+        accelerator,
+    )
+    model = train_chosen(choice, task, examples, examples.rows(fold.train.utterances), fold_seed, accelerator)
+    spans = {name: attribute_range(data, name) for name in task.attributes}
+    saved = SavedModel(
+        model,
+        choice.config.model,
+        examples.pooled.shape,
+        task.classes,
+        {name: (span.min, span.max) for name, span in spans.items()},
+    )
+    saved.save(folder / "model.safetensors")
+    validated = sorted({speaker_of[u] for _, validate in splits for u in validate})
+    write_json(
+        folder / "fit.json",
+        {
+            "fold": fold.name,
+            "seed": seed,
+            "fingerprint": fingerprint,
+            "chosen": choice.options,
+            "epochs": choice.best.epoch,
+            "validation_metric": choice.best.value,
+            "validation_speakers": validated,
+            "trials": choice.trials,
+            "trained_parameters": model.trained_parameters(),
+            "layer_weights": model.layers.weights().tolist(),
+            "curve": choice.best.curve,
+            "seconds": round(time.monotonic() - start, 3),
+        },
+    )
+    logger.info(
+        "fold %s: validation %.4f at epoch %d, %s",
+        fold.name,
+        choice.best.value,
+        choice.best.epoch,
+        clock(time.monotonic() - start),
+    )
+
+
+def make_folds(sets: dict[str, tuple[DataDir, Path]]) -> list[Fold]:
+    """Folds of the one set there is, or the corpus's own sets."""
+    if list(sets) == ["train"]:
+        return cross_validation(sets["train"][0])
+    tests = {name: data for name, (data, _) in sets.items() if name not in ("train", "validation")}
+    validation = sets["validation"][0] if "validation" in sets else None
+    return fixed_sets(sets["train"][0], validation, tests)
+
+
+def check_task(task: Task, data: DataDir) -> None:
+    """Refuse to learn labels that the data directory does not have.
+
+    Raises:
+        UserError: naming the table.
+    """
+    if task.classes == [] and not task.attributes:
+        raise UserError(
+            "labels.yaml lists no classes", file=data.path / "labels.yaml", hint="Set task.emotion: false"
+        )
+    if task.classes and not data.classes_of():
+        raise UserError("no emotion labels to learn from", file=data.path / "utt2emo")
+    for name in task.attributes:
+        attribute_range(data, name)
+        if not data.attribute(name):
+            raise UserError(f"no labels of {name} to learn from", file=data.path / f"utt2{name}")

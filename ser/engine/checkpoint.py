@@ -1,0 +1,61 @@
+"""Models on disk: safetensors with plain-text metadata, so that loading one runs no code."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from ser.core.errors import UserError
+from ser.core.files import whole_file
+
+
+def save_model(path: str | os.PathLike[str], model: nn.Module, metadata: dict[str, Any]) -> None:
+    """Write the model's state and ``metadata`` (JSON values by name), whole or not at all."""
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    text = {name: json.dumps(value) for name, value in metadata.items()}
+    with whole_file(path, "wb") as stream:
+        stream.write(save(state, metadata=text))
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The metadata that ``save_model`` wrote.
+
+    Raises:
+        UserError: when there is no such file or it is no checkpoint of this project.
+    """
+    with _opened(path) as checkpoint:
+        text = checkpoint.metadata() or {}
+    try:
+        return {name: json.loads(value) for name, value in text.items()}
+    except json.JSONDecodeError:
+        raise UserError("not a checkpoint of this project", file=path) from None
+
+
+def load_state(path: str | os.PathLike[str], model: nn.Module) -> None:
+    """Fill ``model`` from a checkpoint; every name and shape must agree.
+
+    Raises:
+        UserError: when they do not.
+    """
+    with _opened(path) as checkpoint:
+        state = {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError("the checkpoint does not fit the model", file=path, value=error) from None
+
+
+def _opened(path: str | os.PathLike[str]) -> Any:
+    """The open safetensors file, or a message."""
+    if not Path(path).is_file():
+        raise UserError("no such checkpoint", file=path, hint="Run stage 8 (train)")
+    try:
+        return safe_open(os.fspath(path), framework="pt")
+    except SafetensorError as error:
+        raise UserError("not a safetensors file", file=path, value=error) from None
