@@ -36,6 +36,14 @@ class Parser(jsonargparse.ArgumentParser):
         except (jsonargparse.ArgumentError, TypeError, ValueError) as error:
             self.error(str(error))
 
+    def instantiate(self, cfg: jsonargparse.Namespace, **kwargs: Any) -> jsonargparse.Namespace:
+        """Build the dataclasses, refusing a single value where a group of options belongs."""
+        for name in {action.dest.rpartition(".")[0] for action in self._actions} - {""}:
+            value = cfg.get(name)
+            if value is not None and not isinstance(value, jsonargparse.Namespace):
+                self.error(f"'{name}' is a group of options, not a value; got {value!r}")
+        return super().instantiate(cfg, **kwargs)
+
     def _suggestion(self, text: str) -> str:
         """``; did you mean ...`` for the first unknown key named in ``text``."""
         unknown = re.search(

@@ -19,7 +19,7 @@ from ser.downstream.examples import Examples
 from ser.downstream.losses import MISSING_CLASS, class_weights, task_loss
 from ser.downstream.model import UtteranceModel
 from ser.engine.loop import BestEpoch, train_epochs
-from ser.metrics.categorical import uar, wa
+from ser.metrics.categorical import confusion, uar, wa
 from ser.metrics.continuous import ccc
 
 logger = get_logger(__name__)
@@ -230,7 +230,7 @@ def validation_metric(
         known = classes != MISSING_CLASS
         found = predictions[known, : len(task.classes)].argmax(1).numpy()
         measure = wa if metric == "wa" else uar
-        values.append(measure(classes[known].numpy(), found, len(task.classes)))
+        values.append(measure(confusion(classes[known].numpy(), found, len(task.classes))))
     if task.attributes and metric in ("auto", "ccc"):
         scores = []
         for column in range(len(task.attributes)):
