@@ -1,1 +1,1 @@
-"""Arrays in, numbers out: UAR, CCC and the rest. Knows no file."""
+"""Arrays in, numbers out: categorical and continuous metrics, and the sums that they follow from."""
