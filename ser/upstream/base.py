@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,12 +65,14 @@ class HiddenStates:
 class Upstream(nn.Module):
     """An encoder that gives an utterance the same hidden states alone and in any batch.
 
-    A family fills in ``info``, ``min_samples`` and :meth:`encode`. It stays in evaluation mode, whatever
+    A family fills in ``info``, ``min_samples``, ``settings`` and :meth:`encode`. It stays in evaluation mode, whatever
     ``train()`` is called on a model that holds it: no dropout, no layer drop, no SpecAugment.
     """
 
     info: UpstreamInfo
     min_samples: int = 1
+    # What decides the hidden states beside the weights, as plain values (a preprocessor's settings).
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     def forward(
         self,
@@ -111,6 +116,11 @@ class Upstream(nn.Module):
         Returns:
             ``last_layer + 1`` tensors ``(B, F, D)`` and the frames ``(B,)`` that are valid.
         """
+
+    @property
+    def device(self) -> torch.device:
+        """Where waveforms are to be; the CPU when the upstream has nothing that could be elsewhere."""
+        return next((x.device for x in chain(self.parameters(), self.buffers())), torch.device("cpu"))
 
     def padded_seconds(self, seconds: float) -> float:
         """Seconds of audio that the encoder computes for an utterance of so many, for planning batches."""

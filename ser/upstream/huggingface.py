@@ -50,12 +50,23 @@ def load_huggingface(where: str, name: str, tag: str, context: str = "length") -
     where = locate(where)
     with quiet_transformers(), hub_errors(where):
         config = transformers.AutoConfig.from_pretrained(where)
+    preprocessor = read_preprocessor(where)
+    upstream = _build(where, name, tag, context, config, preprocessor)
+    upstream.settings = {"config": config.to_dict(), "preprocessor": preprocessor}
+    return upstream
+
+
+def _build(
+    where: str, name: str, tag: str, context: str, config: Any, preprocessor: dict[str, Any]
+) -> Upstream:
+    """The upstream of the family that ``config`` names."""
+    import transformers
+
     family = config.model_type
     if context not in CONTEXTS:
         raise UserError("no such context", value=context, hint=f"Known are: {', '.join(CONTEXTS)}")
     if context != "length" and family != "whisper":
         raise UserError(f"context '{context}' is Whisper's; {tag} is {family}", hint="Leave it out")
-    preprocessor = read_preprocessor(where)
     rate = int(preprocessor.get("sampling_rate", 16000))
 
     def info(encoder: nn.Module, frames_a_second: float, layers: int, dim: int, batching: str = "padded") -> UpstreamInfo:
