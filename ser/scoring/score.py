@@ -1,0 +1,345 @@
+"""From checked predictions to ``Scores``: metrics, intervals over speakers, per class, per speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser.core.errors import UserError
+from ser.core.files import read_yaml
+from ser.data.datadir import DataDir
+from ser.metrics import categorical, continuous
+from ser.metrics.sums import ConfusionSums, MomentSums
+from ser.scoring import schema
+from ser.scoring.intervals import LEVEL, bootstrap, mean_over_clusters, percentile_interval
+from ser.scoring.predictions import ExperimentPredictions, Predictions, read_fit, read_predictions
+from ser.scoring.submission import write_submissions
+
+CLASS_LABEL = "emo"
+SYNTHETIC_CORPORA = ("mini",)
+# Predictions are float32: more digits would be noise.
+DIGITS = 7
+
+
+@dataclass
+class Outcome:
+    """What scoring wrote: scores.json and its content, or, without labels, submissions."""
+
+    files: list[Path]
+    scores: schema.Scores | None
+
+
+def score_experiment(
+    experiment: Path, data_dir: Path, set_name: str | None = None, draws: int = 1000, seed: int = 0
+) -> Outcome:
+    """Score an experiment on a data directory and write exp/<tag>/scores.json.
+
+    The file of a set with another name than ``test`` is scores_<set>.json. A set without any label
+    is written as submission_<set>.csv instead.
+
+    Args:
+        experiment: exp/<tag>.
+        data_dir: the data directory that was predicted.
+        set_name: the folder of predictions in each fold; by default ``test`` where the data has
+            utt2fold, and the data directory's name elsewhere.
+        draws: of the bootstrap over speakers.
+        seed: of the draws.
+
+    Raises:
+        UserError: for anything the user can mend; nothing is written then.
+    """
+    if draws < 1:
+        raise UserError("--draws must be at least 1", value=draws)
+    data = DataDir.load(data_dir)
+    set_name = set_name or ("test" if data.folds() else data.path.name)
+    found = read_predictions(experiment, data, set_name)
+    check_columns(found, data)
+    if not scored_labels(found, data):
+        return Outcome(write_submissions(experiment, set_name, data, found), None)
+    scores = make_scores(experiment, data, set_name, found, schema.Bootstrap(draws, seed, LEVEL, "speaker"))
+    path = experiment / ("scores.json" if set_name == "test" else f"scores_{set_name}.json")
+    scores.write(path)
+    return Outcome([path], scores)
+
+
+def check_columns(found: ExperimentPredictions, data: DataDir) -> None:
+    """Refuse predictions of other classes than the data's.
+
+    Raises:
+        UserError: with both lists.
+    """
+    ours, theirs = found.columns.classes, data.labels.classes
+    if ours and theirs and ours != theirs:
+        raise UserError(
+            f"the experiment predicts the classes {', '.join(ours)}; the data has {', '.join(theirs)}",
+            file=data.path / "labels.yaml",
+            hint="Predict with an experiment that was trained on the same classes in the same order",
+        )
+
+
+def scored_labels(found: ExperimentPredictions, data: DataDir) -> list[str]:
+    """The predicted labels that the data has: ``emo`` and attributes."""
+    labels = [CLASS_LABEL] if found.columns.classes and data.classes_of() else []
+    known = [name for name in found.columns.attributes if name in data.labels.attributes]
+    return labels + [name for name in known if data.attribute(name)]
+
+
+def make_scores(
+    experiment: Path,
+    data: DataDir,
+    set_name: str,
+    found: ExperimentPredictions,
+    how: schema.Bootstrap,
+) -> schema.Scores:
+    """All scores of an experiment, from predictions that have been checked."""
+    labels, columns = scored_labels(found, data), found.columns
+    info = read_yaml(experiment / "info.yaml")
+    if not isinstance(info, dict):
+        raise UserError(
+            "not what 'ser train' writes", file=experiment / "info.yaml", hint="Run stage 8 again"
+        )
+    utterances, speakers = data.utterances, sorted(set(data.utt2spk.values()))
+    index = {speaker: i for i, speaker in enumerate(speakers)}
+    speaker = np.array([index[data.utt2spk[utterance]] for utterance in utterances])
+
+    classification, reference = None, []
+    if CLASS_LABEL in labels:
+        number = {name: i for i, name in enumerate(columns.classes)}
+        classes = data.classes_of()
+        reference = [number[classes[u]] if u in classes else None for u in utterances]
+        classification = score_classes(reference, found, speaker, speakers, how)
+        classification.derived = CLASS_LABEL in data.labels.derived
+    attributes, references = {}, {}
+    for name in (name for name in columns.attributes if name in labels):
+        values, limits = data.attribute(name), data.labels.attributes[name]
+        references[name] = [values.get(utterance) for utterance in utterances]
+        column = len(columns.classes) + columns.attributes.index(name)
+        attributes[name] = score_attribute(references[name], found.seeds, column, speaker, speakers, how)
+        attributes[name].range = [limits.min, limits.max]
+        attributes[name].derived = name in data.labels.derived
+    corpus = data.labels.corpus
+    return schema.Scores(
+        format=schema.FORMAT,
+        experiment=experiment.resolve().name,
+        data=schema.Data(
+            path=str(data.path), set=set_name, corpus=corpus, release=data.labels.release,
+            licence=data.labels.licence,
+            synthetic=bool(info.get("synthetic")) or corpus in SYNTHETIC_CORPORA,
+            utterances=len(utterances), speakers=len(speakers),
+        ),
+        info=info,
+        bootstrap=how,
+        seeds=[each.seed for each in found.seeds],
+        folds=found.folds,
+        classification=classification,
+        attributes=attributes,
+        fits=[make_fit(seed, fold, path) for seed, fold, path in found.fit_files],
+        utterances=schema.Utterances(
+            ids=utterances, speakers=speakers, speaker=speaker.tolist(), reference=reference,
+            attributes=references, seeds=[per_utterance(each, found) for each in found.seeds],
+        ),
+    )  # fmt: skip
+
+
+def score_classes(
+    reference: list[int | None],
+    found: ExperimentPredictions,
+    speaker: np.ndarray,
+    speakers: list[str],
+    how: schema.Bootstrap,
+) -> schema.Classification:
+    """Scores of the classes.
+
+    Args:
+        reference: class index of each utterance, None when unlabelled.
+        found: predictions; the first K columns are probabilities.
+        speaker: index of each utterance's speaker, ``(N,)``.
+        speakers: their names.
+        how: draws and seed of the bootstrap.
+    """
+    classes = found.columns.classes
+    known = np.array([value is not None for value in reference])
+    truth = np.array([value for value in reference if value is not None])
+    present, cluster = np.unique(speaker[known], return_inverse=True)
+    size = len(present)
+    sums = [
+        ConfusionSums.of(truth, each.values[known, : len(classes)].argmax(1), cluster, len(classes), size)
+        for each in found.seeds
+    ]
+    totals = np.stack([each.table.sum(0) for each in sums])
+    metrics = {}
+    for name, metric in categorical.METRICS.items():
+        by_seed = [float(metric(total)) for total in totals]
+        metrics[name] = with_interval(by_seed, [_drawn(each, name) for each in sums], size, how)
+    of_speaker = {name: np.mean([each.metric(name) for each in sums], axis=0) for name in ("UAR", "WA")}
+    each_class = {
+        name: np.mean(measure(totals), axis=0)
+        for name, measure in (
+            ("precision", categorical.precision), ("recall", categorical.recall), ("f1", categorical.f1),
+        )
+    }  # fmt: skip
+    return schema.Classification(
+        classes=classes,
+        derived=False,
+        scored=int(known.sum()),
+        unlabelled=int((~known).sum()),
+        clusters=size,
+        metrics=metrics,
+        per_class=[
+            schema.ClassRow(
+                name, int((truth == i).sum()), **{key: number(row[i]) for key, row in each_class.items()}
+            )
+            for i, name in enumerate(classes)
+        ],
+        confusion=totals.sum(0).astype(int).tolist(),
+        per_speaker=speaker_rows(present, cluster, speakers, of_speaker),
+    )
+
+
+def score_attribute(
+    reference: list[float | None],
+    seeds: list[Predictions],
+    column: int,
+    speaker: np.ndarray,
+    speakers: list[str],
+    how: schema.Bootstrap,
+) -> schema.Attribute:
+    """Scores of one attribute.
+
+    Args:
+        reference: value of each utterance, None when unlabelled.
+        seeds: predictions.
+        column: the attribute's place in them.
+        speaker: index of each utterance's speaker, ``(N,)``.
+        speakers: their names.
+        how: draws and seed of the bootstrap.
+    """
+    known = np.array([value is not None for value in reference])
+    truth = np.array([value for value in reference if value is not None])
+    present, cluster = np.unique(speaker[known], return_inverse=True)
+    size = len(present)
+    rows = [np.flatnonzero(cluster == i) for i in range(size)]
+    # CCC of a speaker whose labels do not vary says nothing of the system.
+    eligible = np.array([len(own) > 1 and np.ptp(truth[own]) > 0 for own in rows])
+    predicted = [each.values[known, column] for each in seeds]
+    sums = [MomentSums.of(truth, values, cluster, size) for values in predicted]
+    of_speaker = {
+        name: np.array([[measure(truth[own], values[own]) for own in rows] for values in predicted])
+        for name, measure in (("CCC", continuous.ccc), ("MAE", continuous.mae))
+    }
+    averaged = np.where(eligible, of_speaker["CCC"], np.nan)
+    metrics = {
+        name: with_interval(
+            [measure(truth, values) for values in predicted], [_drawn(each, key) for each in sums], size, how
+        )
+        for name, key, measure in (
+            ("O-CCC", "CCC", continuous.ccc), ("PCC", "PCC", continuous.pcc), ("MAE", "MAE", continuous.mae),
+        )
+    }  # fmt: skip
+    metrics["A-CCC"] = with_interval(
+        [float(row[eligible].mean()) if eligible.any() else float("nan") for row in averaged],
+        [mean_over_clusters(row) for row in averaged], size, how,
+    )  # fmt: skip
+    over_seeds = averaged.mean(0)
+    return schema.Attribute(
+        range=[],
+        derived=False,
+        scored=int(known.sum()),
+        unlabelled=int((~known).sum()),
+        clusters=size,
+        metrics={name: metrics[name] for name in ("O-CCC", "A-CCC", "PCC", "MAE")},
+        a_ccc_sd=float(over_seeds[eligible].std(ddof=1)) if eligible.sum() > 1 else None,
+        a_ccc_speakers=int(eligible.sum()),
+        a_ccc_left_out=int((~eligible).sum()),
+        per_speaker=speaker_rows(
+            present, cluster, speakers, {"CCC": over_seeds, "MAE": of_speaker["MAE"].mean(0)}
+        ),
+    )
+
+
+Statistic = Callable[[np.ndarray], np.ndarray]
+
+
+def with_interval(
+    by_seed: list[float], statistics: list[Statistic], clusters: int, how: schema.Bootstrap
+) -> schema.Value:
+    """The mean over seeds and its interval: every draw takes the same speakers for all seeds."""
+    draws = bootstrap(
+        lambda counts: np.mean([statistic(counts) for statistic in statistics], axis=0),
+        clusters, how.draws, how.seed,
+    )  # fmt: skip
+    interval = percentile_interval(draws, clusters, how.level)
+    value = number(np.mean(by_seed))
+    low, high = (interval.low, interval.high) if value is not None else (None, None)
+    return schema.Value(value, low, high, interval.undefined, [number(each) for each in by_seed])
+
+
+def _drawn(sums: ConfusionSums | MomentSums, name: str) -> Statistic:
+    """The statistic that is a metric of drawn sums."""
+    return lambda counts: sums.weighted(counts).metric(name)
+
+
+def speaker_rows(
+    present: np.ndarray, cluster: np.ndarray, speakers: list[str], metrics: dict[str, np.ndarray]
+) -> list[schema.SpeakerRow]:
+    """One row for each speaker with a scored utterance."""
+    sizes = np.bincount(cluster, minlength=len(present))
+    return [
+        schema.SpeakerRow(
+            speakers[i], int(sizes[row]), {name: number(values[row]) for name, values in metrics.items()}
+        )
+        for row, i in enumerate(present)
+    ]
+
+
+def per_utterance(each: Predictions, found: ExperimentPredictions) -> schema.SeedPredictions:
+    """One seed's predictions as compact lists."""
+    count = len(found.columns.classes)
+    probabilities = each.values[:, :count]
+    return schema.SeedPredictions(
+        fold=each.fold.tolist(),
+        predicted=probabilities.argmax(1).tolist() if count else [],
+        probability=[short(value) for value in probabilities.max(1)] if count else [],
+        attributes={
+            name: [short(value) for value in each.values[:, count + i]]
+            for i, name in enumerate(found.columns.attributes)
+        },
+    )
+
+
+def make_fit(seed: int, fold: str, path: Path) -> schema.Fit:
+    """What the report shows of a fold's fit.json.
+
+    Raises:
+        UserError: when a key is missing.
+    """
+    content = read_fit(path)
+    weights = content.get("layer_weights")
+    try:
+        return schema.Fit(
+            seed=seed,
+            fold=fold,
+            chosen=content["chosen"],
+            epochs=int(content["epochs"]),
+            seconds=float(content["seconds"]),
+            trained_parameters=int(content["trained_parameters"]),
+            layer_weights=None if weights is None else [short(weight) for weight in weights],
+            curve=[{key: number(value) for key, value in row.items()} for row in content["curve"]],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        hint = "Run stage 8 (ser train) again"
+        raise UserError("not what 'ser train' writes", file=path, value=error, hint=hint) from None
+
+
+def short(value: Any) -> float:
+    """A float32's worth of digits."""
+    return float(f"{value:.{DIGITS}g}")
+
+
+def number(value: Any) -> float | None:
+    """A float, or None for NaN."""
+    return None if value is None or np.isnan(value) else float(value)

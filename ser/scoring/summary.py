@@ -1,0 +1,91 @@
+"""Scores as a person reads them in the terminal."""
+
+from __future__ import annotations
+
+import statistics
+
+from ser.scoring.intervals import FEW_CLUSTERS
+from ser.scoring.schema import Attribute, Classification, Scores, Value, few
+from ser.scoring.text import align, counted, shown, with_interval
+
+
+def summary(scores: Scores) -> str:
+    """Metrics with intervals, recall of each class, and how the intervals were made."""
+    data = scores.data
+    kind = ", synthetic speech" if data.synthetic else ""
+    lines = [
+        f"{scores.experiment} on {data.corpus} {data.release}{kind}, set {data.set!r}:"
+        f" {counted(data.utterances, 'utterance')}, {counted(data.speakers, 'speaker')},"
+        f" {counted(len(scores.folds), 'fold')}, seed{'s' if len(scores.seeds) > 1 else ''}"
+        f" {', '.join(map(str, scores.seeds))}"
+    ]
+    if scores.classification:
+        lines += ["", *_classes(scores.classification, scores.seeds)]
+    for name, attribute in scores.attributes.items():
+        lines += ["", *_attribute(name, attribute, scores.seeds)]
+    lines += ["", *interval_notes(scores)]
+    return "\n".join(lines)
+
+
+def interval_notes(scores: Scores) -> list[str]:
+    """How the intervals were made, and what is to be kept in mind, a sentence each."""
+    how = scores.bootstrap
+    parts = [scores.classification, *scores.attributes.values()]
+    clusters = sorted({part.clusters for part in parts if part})
+    over = " or ".join(f"{count:,}" for count in clusters)
+    notes = [
+        f"Intervals: {100 * how.level:g} %, percentile bootstrap over {over} {how.unit}s,"
+        f" {how.draws:,} draws, seed {how.seed}."
+    ]
+    if clusters and few(clusters[0]):
+        notes.append(
+            f"Fewer than {FEW_CLUSTERS} {how.unit}s: the intervals are rough, and rather too narrow."
+        )
+    undefined = max((v.undefined_draws for part in parts if part for v in part.metrics.values()), default=0)
+    if undefined:
+        notes.append(f"Up to {undefined} draws in which a metric is undefined are left out.")
+    return notes
+
+
+def _classes(found: Classification, seeds: list[int]) -> list[str]:
+    """The lines of the classes."""
+    rows = [
+        [name, with_interval(value), _over_seeds(name, value, seeds)] for name, value in found.metrics.items()
+    ]
+    recalls = "  ".join(f"{row.name} {shown(row.recall)}" for row in found.per_class)
+    kind = "derived classes" if found.derived else "classes"
+    return [
+        f"{len(found.classes)} {kind}, {_counts(found)}",
+        *align(rows, indent="  "),
+        f"  recall: {recalls}",
+    ]
+
+
+def _attribute(name: str, found: Attribute, seeds: list[int]) -> list[str]:
+    """The lines of an attribute."""
+    rows = []
+    for metric, value in found.metrics.items():
+        note = _over_seeds(metric, value, seeds)
+        if metric == "A-CCC":
+            left_out = f", {found.a_ccc_left_out} left out" if found.a_ccc_left_out else ""
+            sd = f"sd {shown(found.a_ccc_sd)} over {counted(found.a_ccc_speakers, 'speaker')}{left_out}"
+            note = f"{sd}; {note}" if note else sd
+        rows.append([metric, with_interval(value, metric), note])
+    kind = ", derived" if found.derived else ""
+    low, high = found.range
+    return [f"{name} ({low:g} to {high:g}{kind}), {_counts(found)}", *align(rows, indent="  ")]
+
+
+def _counts(found: Classification | Attribute) -> str:
+    """How many utterances were scored, and how many could not be."""
+    unlabelled = f", {found.unlabelled:,} unlabelled" if found.unlabelled else ""
+    return f"{counted(found.scored, 'utterance')} scored{unlabelled}"
+
+
+def _over_seeds(metric: str, value: Value, seeds: list[int]) -> str:
+    """The metric of each seed and its deviation, when there are several."""
+    defined = [each for each in value.by_seed if each is not None]
+    if len(seeds) < 2 or len(defined) < 2:
+        return ""
+    each = " ".join(shown(seed, metric) for seed in value.by_seed)
+    return f"seeds {each} (sd {shown(statistics.stdev(defined), metric)})"
