@@ -26,7 +26,7 @@ LABELS = "labels.yaml"
 BY_UTTERANCE = re.compile(r"utt2[\w-]+|text|feats\.scp|vad\.scp")
 BY_SPEAKER = re.compile(r"spk2(?!utt$)[\w-]+|cmvn\.scp")
 BY_RECORDING = re.compile(r"wav\.scp|reco2[\w-]+")
-DERIVED_FILES = ("spk2utt", "segments", LABELS)
+OTHER_FILES = ("spk2utt", "segments", LABELS, "sdata")
 
 
 class Segment(NamedTuple):
@@ -186,6 +186,15 @@ class DataDir:
             segments=segments,
         )
 
+    def check(self) -> None:
+        """Raise for the first rule that the tables break; no audio is looked at.
+
+        Raises:
+            UserError: with file, line, value and remedy.
+        """
+        if errors := inconsistencies(self):
+            raise errors[0]
+
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the directory whole or not at all, in place of an older one at ``path``.
 
@@ -193,8 +202,7 @@ class DataDir:
             UserError: when its tables do not agree (nothing is written), or when ``path`` is
                 something else than a data directory.
         """
-        if errors := inconsistencies(self):
-            raise errors[0]
+        self.check()
         with whole_dir(path, owns=is_data_file) as folder:
             for group in (self.tables, self.recordings, self.speakers):
                 for name, table in group.items():
@@ -214,44 +222,33 @@ def read_leniently(path: str | os.PathLike[str]) -> tuple[DataDir | None, list[U
         the directory, or None when a table that it cannot do without is missing or malformed,
         and the mistakes in the order in which the files were read.
     """
-    path = Path(path)
-    errors: list[UserError] = []
+    path, errors = Path(path), list[UserError]()
     if not path.is_dir():
         return None, [UserError("no such data directory", file=path)]
-    groups: dict[re.Pattern[str], dict[str, dict[str, str]]] = {
-        BY_UTTERANCE: {},
-        BY_SPEAKER: {},
-        BY_RECORDING: {},
-    }
     names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
     if not any(is_data_file(name) for name in names):
         return None, [UserError("empty data directory", file=path, hint="Run the stage that prepares it")]
     for required in ("utt2spk", "spk2utt", "wav.scp", LABELS):
         if required not in names:
             errors.append(UserError("no such file, and every data directory needs it", file=path / required))
-    segments: dict[str, Segment] | None = None
-    labels: LabelSchema | None = None
-    written_spk2utt: dict[str, str] | None = None
-    for name in names:
+    data = DataDir(path, LabelSchema("unknown"), {}, {})
+    spk2utt: dict[str, str] | None = None
+    for name in filter(is_data_file, names):
         try:
             if name == LABELS:
-                labels = LabelSchema.read(path / name)
+                data.labels = LabelSchema.read(path / name)
             elif name == "segments":
-                segments = read_segments(path / name)
+                data.segments = read_segments(path / name)
             elif name == "spk2utt":
-                written_spk2utt = read_table(path / name)
+                spk2utt = read_table(path / name)
             else:
-                for pattern, group in groups.items():
-                    if pattern.fullmatch(name):
-                        group[name] = read_table(path / name)
+                group_of(data, name)[name] = read_table(path / name)
         except UserError as error:
             errors.append(error)
-    tables, speakers, recordings = groups.values()
-    if labels is None or "utt2spk" not in tables or "wav.scp" not in recordings:
+    if "utt2spk" not in data.tables or "wav.scp" not in data.recordings:
         return None, errors
-    data = DataDir(path, labels, tables, recordings, speakers, segments)
-    if written_spk2utt is not None:
-        errors += _compare_spk2utt(data, written_spk2utt)
+    if spk2utt is not None:
+        errors += _compare_spk2utt(data, spk2utt)
     return data, errors
 
 
@@ -261,15 +258,22 @@ def read_segments(path: str | os.PathLike[str]) -> dict[str, Segment]:
     Raises:
         UserError: as ``read_table``, and unless 0 <= start < end, with the line.
     """
-    segments = {}
-    for line, (utterance, value) in enumerate(read_table(path).items(), 1):
-        parts = value.split()
-        start, end = (as_number(parts[1]), as_number(parts[2])) if len(parts) == 3 else (math.nan, math.nan)
-        if not 0 <= start < end < math.inf:
-            raise UserError(f"segment {utterance!r} is not '<recording> <start> <end>' with 0 <= start < end",
-                            file=path, line=line, value=value)  # fmt: skip
-        segments[utterance] = Segment(parts[0], start, end)
-    return segments
+    rows = enumerate(read_table(path).items(), 1)
+    return {name: parse_segment(path, line, name, value) for line, (name, value) in rows}
+
+
+def parse_segment(path: str | os.PathLike[str], line: int | None, utterance: str, value: str) -> Segment:
+    """A line of ``segments`` without its key.
+
+    Raises:
+        UserError: unless it is ``<recording> <start> <end>`` with 0 <= start < end.
+    """
+    parts = value.split()
+    start, end = (as_number(parts[1]), as_number(parts[2])) if len(parts) == 3 else (math.nan, math.nan)
+    if not 0 <= start < end < math.inf:
+        raise UserError(f"segment {utterance!r} is not '<recording> <start> <end>' with 0 <= start < end",
+                        file=path, line=line, value=value)  # fmt: skip
+    return Segment(parts[0], start, end)
 
 
 def as_number(text: str) -> float:
@@ -282,8 +286,16 @@ def as_number(text: str) -> float:
 
 def is_data_file(name: str) -> bool:
     """Whether a file or folder name belongs to a data directory, which replaces it when written."""
-    patterns = (BY_UTTERANCE, BY_SPEAKER, BY_RECORDING)
-    return name in (*DERIVED_FILES, "sdata") or any(pattern.fullmatch(name) for pattern in patterns)
+    if name in OTHER_FILES:
+        return True
+    return any(pattern.fullmatch(name) for pattern in (BY_UTTERANCE, BY_SPEAKER, BY_RECORDING))
+
+
+def group_of(data: DataDir, name: str) -> dict[str, dict[str, str]]:
+    """The group of tables, by utterance, speaker or recording, in which a file belongs."""
+    if BY_UTTERANCE.fullmatch(name):
+        return data.tables
+    return data.speakers if BY_SPEAKER.fullmatch(name) else data.recordings
 
 
 def invert(utt2spk: dict[str, str]) -> dict[str, list[str]]:

@@ -36,12 +36,12 @@ def held_out_speakers(utt2spk: Mapping[str, str], share: float, seed: int) -> se
         raise UserError("holding out speakers needs two speakers at least", value=", ".join(counts))
     goal, chosen = share * len(utt2spk), set()
     gap = goal
-    for speaker in sorted(counts, key=lambda name: _draw(seed, name)):
+    for speaker in sorted(counts, key=lambda name: draw(seed, name)):
         nearer = abs(gap - counts[speaker])
         if nearer < abs(gap) and len(chosen) < len(counts) - 1:
             chosen.add(speaker)
             gap -= counts[speaker]
-    return chosen or {min(counts, key=lambda name: (counts[name], _draw(seed, name)))}
+    return chosen or {min(counts, key=lambda name: (counts[name], draw(seed, name)))}
 
 
 def inner_folds(utt2spk: Mapping[str, str], n: int, seed: int) -> list[set[str]]:
@@ -57,7 +57,7 @@ def inner_folds(utt2spk: Mapping[str, str], n: int, seed: int) -> list[set[str]]
     counts = Counter(utt2spk.values())
     if n < 2 or len(counts) < n:
         raise UserError(f"{len(counts)} speakers cannot be put into folds", value=n)
-    order = sorted(counts, key=lambda name: (-counts[name] * (1 + _draw(seed, name)), name))
+    order = sorted(counts, key=lambda name: (-counts[name] * (1 + draw(seed, name)), name))
     folds: list[set[str]] = [set() for _ in range(n)]
     loads = [0] * n
     for speaker in order:
@@ -92,7 +92,7 @@ def assign_folds(utt2spk: Mapping[str, str], n: int | None = None, seed: int = 0
     return {utterance: fold_of[utt2spk[utterance]] for utterance in sorted(utt2spk)}
 
 
-def _draw(seed: int, name: str) -> float:
+def draw(seed: int, name: str) -> float:
     """A number in [0, 1), uniform over names and seeds."""
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     return int.from_bytes(digest[:7], "big") / 2**56

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ser.core.errors import UserError
@@ -25,6 +25,12 @@ COMPLETE_TABLES = ("text", "utt2dur", "utt2num_frames", "utt2uniq", "utt2lang", 
                    "utt2fold", "utt2orig")  # fmt: skip
 KALDI_RESERVED_WORDS = frozenset({"<s>", "</s>", "#0"})
 SHOWN = 3
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def inconsistencies(data: DataDir) -> list[UserError]:
@@ -61,7 +67,7 @@ def audio_problems(data: DataDir) -> list[UserError]:
         said = data.tables["utt2dur"]
         wrong = [name for name, length in seconds.items() if not _agree(said.get(name), length)]
         if wrong:
-            hint = "Delete utt2dur and run 'ser prepare fix'"
+            hint = "Mend it with 'ser prepare fix --durations'"
             complaints.append(_complaint(data, "utt2dur", "not the duration of the audio", wrong, hint))
     return complaints
 
@@ -226,10 +232,9 @@ def _complaint(
     line: bool = True,
 ) -> UserError:
     """One line: file, line of the first offender, what, how many, the first few."""
-    shown = [f"{key} ({values[key]})" if values else key for key in offenders[:SHOWN]]
-    more = f" and {len(offenders) - SHOWN} more" if len(offenders) > SHOWN else ""
+    shown = [f"{key} ({values[key]})" for key in offenders] if values else offenders
     return UserError(
-        f"{what}: {', '.join(shown)}{more}", file=os.path.join(data.path, name),
+        f"{what}: {first_few(shown)}", file=os.path.join(data.path, name),
         line=line_of(_table(data, name), offenders[0]) if line else None, hint=hint,
     )  # fmt: skip
 

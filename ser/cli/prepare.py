@@ -1,0 +1,162 @@
+"""``ser prepare CORPUS`` and ``ser prepare validate|fix|subset|split|combine|copy``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from argparse import Namespace
+
+from ser.core import log
+from ser.core.config import Parser
+from ser.core.errors import UserError
+from ser.corpora.base import CORPORA
+
+logger = log.get_logger(__name__)
+
+
+def main(argv: list[str]) -> None:
+    """Run one action or one corpus's preparation."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(usage())
+        return
+    name, rest = argv[0], argv[1:]
+    if name not in CORPORA and name not in ACTIONS:
+        raise UserError("no such corpus or action", value=name, hint="See 'ser prepare --help'")
+    if name in CORPORA:
+        corpus = importlib.import_module(CORPORA[name])
+        parser = Parser(prog=f"ser prepare {name}", description=(corpus.__doc__ or "").split("\n\n")[0])
+        corpus.add_arguments(parser)
+        corpus.prepare(parser.parse_args(rest))
+        return
+    add_arguments, run = ACTIONS[name]
+    parser = Parser(prog=f"ser prepare {name}", description=run.__doc__)
+    add_arguments(parser)
+    run(parser.parse_args(rest))
+
+
+def usage() -> str:
+    """The overview that ``ser prepare --help`` prints."""
+    lines = ["usage: ser prepare CORPUS --out DATA [options]", "       ser prepare ACTION ... [options]", ""]
+    lines += [f"corpora: {', '.join(CORPORA)}", "", "actions on data directories:"]
+    lines += [f"  {name:<9} {run.__doc__}" for name, (_, run) in ACTIONS.items()]
+    return "\n".join([*lines, "", "'ser prepare NAME --help' tells the options."])
+
+
+def _validate_arguments(parser: Parser) -> None:
+    parser.add_argument("dir", type=str, help="data directory")
+    parser.add_argument("--no-wav", action="store_true", help="do not look at the audio files")
+
+
+def _validate(args: Namespace) -> None:
+    """Check every rule of a data directory, and the audio files' headers."""
+    from ser.data.report import summary, validate
+
+    problems = validate(args.dir, wav=not args.no_wav)
+    if len(problems) == 1:
+        raise problems[0]
+    for problem in problems:
+        print(f"ser: error: {problem}", file=sys.stderr)
+    if problems:
+        raise UserError(f"{len(problems)} mistakes, listed above", file=args.dir)
+    print(summary(args.dir))
+
+
+def _fix_arguments(parser: Parser) -> None:
+    parser.add_argument("dir", type=str, help="data directory")
+    parser.add_argument("--durations", action="store_true", help="write utt2dur from the audio's headers")
+
+
+def _fix(args: Namespace) -> None:
+    """Sort the tables and drop what does not fit; say what was dropped."""
+    from ser.data.fix import fix
+
+    notes = fix(args.dir, durations=args.durations)
+    print("\n".join(f"{args.dir}: {note}" for note in notes) or f"{args.dir}: nothing to mend")
+
+
+def _subset_arguments(parser: Parser) -> None:
+    parser.add_argument("src", type=str, help="data directory")
+    parser.add_argument("dest", type=str, help="data directory to write")
+    parser.add_argument("--utt-list", type=str, default=None, help="file of utterances, one a line")
+    parser.add_argument("--spk-list", type=str, default=None, help="file of speakers, one a line")
+    parser.add_argument("--speakers", type=str, default=None, help="speakers, separated by commas")
+    parser.add_argument("--first", type=int, default=None, help="the first N utterances")
+    parser.add_argument("--per-class", type=int, default=None, help="N utterances of each class")
+    parser.add_argument("--seed", type=int, default=0, help="for --per-class")
+
+
+def _subset(args: Namespace) -> None:
+    """Write some utterances of a data directory as another."""
+    from ser.data.datadir import DataDir
+    from ser.data.select import choose
+
+    part = choose(
+        DataDir.load(args.src),
+        args.utt_list,
+        args.spk_list,
+        args.speakers,
+        args.first,
+        args.per_class,
+        args.seed,
+    )
+    part.write(args.dest)
+    print(f"{args.dest}: {len(part.utterances)} utterances")
+
+
+def _split_arguments(parser: Parser) -> None:
+    parser.add_argument("dir", type=str, help="data directory")
+    parser.add_argument("n", type=int, help="number of parts")
+    parser.add_argument("--per-spk", action="store_true", help="keep each speaker in one part")
+
+
+def _split(args: Namespace) -> None:
+    """Write the parts of a data directory for N jobs, DIR/sdata/N/1 and on."""
+    from ser.data.datadir import DataDir
+    from ser.data.select import write_split
+
+    print(write_split(DataDir.load(args.dir), args.n, by_speaker=args.per_spk))
+
+
+def _combine_arguments(parser: Parser) -> None:
+    parser.add_argument("dest", type=str, help="data directory to write")
+    parser.add_argument("src", type=str, nargs="+", help="data directories with the same labels.yaml")
+
+
+def _combine(args: Namespace) -> None:
+    """Write several data directories as one."""
+    from ser.data.combine import combine
+    from ser.data.datadir import DataDir
+
+    whole = combine([DataDir.load(src) for src in args.src])
+    whole.write(args.dest)
+    print(f"{args.dest}: {len(whole.utterances)} utterances")
+
+
+def _copy_arguments(parser: Parser) -> None:
+    parser.add_argument("src", type=str, help="data directory")
+    parser.add_argument("dest", type=str, help="data directory to write")
+    for what in ("spk", "utt"):
+        for place in ("prefix", "suffix"):
+            parser.add_argument(
+                f"--{what}-{place}", type=str, default="", help=f"{place} for every {what} id"
+            )
+
+
+def _copy(args: Namespace) -> None:
+    """Write a data directory as another, with prefixes or suffixes for its ids."""
+    from ser.data.combine import rename
+    from ser.data.datadir import DataDir
+
+    copy = rename(DataDir.load(args.src), args.spk_prefix, args.spk_suffix, args.utt_prefix, args.utt_suffix)
+    copy.write(args.dest)
+    print(f"{args.dest}: {len(copy.utterances)} utterances")
+
+
+ACTIONS = {
+    "validate": (_validate_arguments, _validate),
+    "fix": (_fix_arguments, _fix),
+    "subset": (_subset_arguments, _subset),
+    "split": (_split_arguments, _split),
+    "combine": (_combine_arguments, _combine),
+    "copy": (_copy_arguments, _copy),
+}

@@ -1,0 +1,201 @@
+"""EmoDB, the Berlin Database of Emotional Speech: 535 acted German utterances, 10 speakers, 7 emotions.
+
+Burkhardt, Paeschke, Rolfes, Sendlmeier, Weiss: "A database of German emotional speech",
+Interspeech 2005. A file ``03a01Fa.wav`` is speaker 03, sentence a01, emotion F, take a. The
+corpus's own listening test (about 20 listeners) is erkennung.txt: recognition rate and
+naturalness in per cent; here they are the attributes ``recognition`` and ``naturalness``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ser.core import log
+from ser.core.errors import UserError
+from ser.corpora.base import Corpus
+from ser.data.audio import read_header
+from ser.data.datadir import DataDir
+from ser.data.labels import LabelSchema, Range
+from ser.data.splits import assign_folds
+
+logger = log.get_logger(__name__)
+
+CORPUS = Corpus(
+    name="emodb",
+    title="EmoDB",
+    release="2005",
+    licence="CC0-1.0",
+    links=("http://emodb.bilderbar.info", "https://zenodo.org (search for EmoDB)"),
+    expected={
+        "anger": 127, "boredom": 81, "disgust": 46, "fear": 69, "happiness": 71, "neutral": 79, "sadness": 62,
+    },
+)  # fmt: skip
+# The letters are those of the German words: Wut, Langeweile, Ekel, Angst, Freude, neutral, Trauer.
+EMOTIONS = {
+    "W": "anger",
+    "L": "boredom",
+    "E": "disgust",
+    "A": "fear",
+    "F": "happiness",
+    "N": "neutral",
+    "T": "sadness",
+}
+GENDERS = {speaker: "m" for speaker in ("03", "10", "11", "12", "15")}
+GENDERS |= {speaker: "f" for speaker in ("08", "09", "13", "14", "16")}
+SENTENCES = {
+    "a01": "Der Lappen liegt auf dem Eisschrank.",
+    "a02": "Das will sie am Mittwoch abgeben.",
+    "a04": "Heute abend könnte ich es ihm sagen.",
+    "a05": "Das schwarze Stück Papier befindet sich da oben neben dem Holzstück.",
+    "a07": "In sieben Stunden wird es soweit sein.",
+    "b01": "Was sind denn das für Tüten, die da unter dem Tisch stehen?",
+    "b02": "Sie haben es gerade hochgetragen und jetzt gehen sie wieder runter.",
+    "b03": "An den Wochenenden bin ich jetzt immer nach Hause gefahren und habe Agnes besucht.",
+    "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
+    "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
+}
+NAME = re.compile(rf"({'|'.join(GENDERS)})({'|'.join(SENTENCES)})([{''.join(EMOTIONS)}])[a-z]")
+LISTENING_TEST = "erkennung.txt"
+PERCENT = Range(0, 100)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the options of ``ser prepare emodb``."""
+    parser.add_argument(
+        "--db-root", type=str, default=None, help="folder of the corpus, the one that has wav/"
+    )
+    parser.add_argument("--out", type=str, default="data", help="where the data directory 'all' is written")
+    parser.add_argument(
+        "--allow-partial", action="store_true", help="take a copy that lacks some of the 535 utterances"
+    )
+
+
+def prepare(args: Namespace) -> None:
+    """Write ``<out>/all``, folds by speaker (leave one speaker out).
+
+    Raises:
+        UserError: when the corpus is not there, is not whole, or has a broken file.
+    """
+    data = read(CORPUS.find_root(args.db_root), args.allow_partial)
+    data.write(Path(args.out) / "all")
+    logger.info(
+        "%s: %d utterances, %d speakers, %d classes, %.1f minutes",
+        data.path,
+        len(data.utterances),
+        len(data.spk2utt),
+        len(data.labels.classes),
+        sum(data.durations().values()) / 60,
+    )
+
+
+def read(db_root: Path, allow_partial: bool = False) -> DataDir:
+    """The corpus as a data directory in memory.
+
+    Args:
+        db_root: the folder that has ``wav/``, or a folder above it, or ``wav`` itself.
+        allow_partial: accept a copy that lacks utterances.
+
+    Raises:
+        UserError: as ``prepare``.
+    """
+    wavs = _find_wavs(db_root)
+    utterances = {f"{wav.stem[:2]}-{wav.stem}": wav for wav in wavs}
+    parts = {utterance: NAME.fullmatch(wav.stem).groups() for utterance, wav in utterances.items()}  # type: ignore[union-attr]
+    classes = {utterance: EMOTIONS[letter] for utterance, (_, _, letter) in parts.items()}
+    CORPUS.check_counts(classes, db_root, allow_partial)
+    utt2spk = {utterance: speaker for utterance, (speaker, _, _) in parts.items()}
+    tables = {
+        "utt2spk": utt2spk,
+        "utt2emo": classes,
+        "utt2orig": {utterance: wav.stem for utterance, wav in utterances.items()},
+        "text": {utterance: SENTENCES[sentence] for utterance, (_, sentence, _) in parts.items()},
+        "utt2dur": {
+            utterance: f"{read_header(wav, utterance).seconds:.6g}" for utterance, wav in utterances.items()
+        },
+    }
+    if len(set(utt2spk.values())) > 1:
+        tables["utt2fold"] = assign_folds(utt2spk)
+    tables |= _ratings(wavs[0].parent, db_root, utterances)
+    return DataDir(
+        path=db_root,
+        labels=LabelSchema(
+            corpus=CORPUS.name,
+            release=CORPUS.release,
+            licence=CORPUS.licence,
+            classes=list(CORPUS.expected),
+            attributes={name: PERCENT for name in ("naturalness", "recognition") if f"utt2{name}" in tables},
+        ),
+        tables=tables,
+        recordings={"wav.scp": {utterance: str(wav.resolve()) for utterance, wav in utterances.items()}},
+        speakers={"spk2gender": {speaker: GENDERS[speaker] for speaker in set(utt2spk.values())}},
+    )
+
+
+def _find_wavs(db_root: Path) -> list[Path]:
+    """The corpus's files, sorted, from the first folder that has any: db_root, its wav/, those below."""
+    for folder in (
+        db_root,
+        db_root / "wav",
+        *sorted(db_root.glob("*/wav")),
+        *sorted(db_root.glob("*/*/wav")),
+    ):
+        if folder.is_dir():
+            wavs = sorted(wav for wav in folder.glob("*.wav") if NAME.fullmatch(wav.stem))
+            if wavs:
+                return wavs
+    raise UserError("no wav/ with files like 03a01Fa.wav", file=db_root, hint=CORPUS.where)
+
+
+def _ratings(wav_folder: Path, db_root: Path, utterances: dict[str, Path]) -> dict[str, dict[str, str]]:
+    """utt2naturalness and utt2recognition; nothing, and a warning, when there is no erkennung.txt."""
+    places = (db_root, wav_folder, wav_folder.parent, *sorted(wav_folder.parent.glob("*/")))
+    path = next((place / LISTENING_TEST for place in places if (place / LISTENING_TEST).is_file()), None)
+    if path is None:
+        logger.warning("%s: no %s, so no naturalness and no recognition", db_root, LISTENING_TEST)
+        return {}
+    ratings = read_listening_test(path)
+    rated = {utterance: ratings[wav.stem] for utterance, wav in utterances.items() if wav.stem in ratings}
+    if len(rated) < len(utterances):
+        logger.warning("%s: no ratings for %d utterances", path, len(utterances) - len(rated))
+    tables = {
+        "utt2recognition": {utterance: f"{recognition:g}" for utterance, (recognition, _) in rated.items()},
+        "utt2naturalness": {utterance: f"{naturalness:g}" for utterance, (_, naturalness) in rated.items()},
+    }
+    return {name: table for name, table in tables.items() if table}
+
+
+def read_listening_test(path: Path) -> dict[str, tuple[float, float]]:
+    """erkennung.txt: file stem -> recognition rate and naturalness, in per cent.
+
+    Latin-1, columns number, file, recognised, natural; separated by tabs, decimal commas, padded
+    with no-break spaces. It also has the takes that were left out of the release.
+
+    Raises:
+        UserError: for a line that is not so, with its number.
+    """
+    ratings = {}
+    for line, text in enumerate(path.read_text(encoding="latin-1").splitlines(), 1):
+        fields = [part.strip() for part in text.split("\t")]
+        if line == 1 or not text.strip():
+            continue
+        if len(fields) != 4 or not fields[1].endswith(".wav"):
+            raise UserError(
+                "not 'number, file, recognised, natural' between tabs", file=path, line=line, value=text
+            )
+        recognition, naturalness = (_percent(part, path, line) for part in fields[2:])
+        ratings[fields[1].removesuffix(".wav")] = (recognition, naturalness)
+    return ratings
+
+
+def _percent(text: str, path: Path, line: int) -> float:
+    """A percentage with a decimal comma."""
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if value not in PERCENT:
+        raise UserError("not a percentage", file=path, line=line, value=text)
+    return value
