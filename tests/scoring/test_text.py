@@ -8,9 +8,8 @@ from ser.scoring.text import align, parameters, shown, with_interval
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.9234, ".923"), (0.9996, "1.000"), (-0.0001, ".000"), (-0.05, "-.050"), (-1.0, "-1.000"), (0.0, ".000"),
-     (None, "–")],
-)  # fmt: skip
+    [(0.9234, ".923"), (0.9996, "1.000"), (-0.0001, ".000"), (-0.05, "-.050"), (-1.0, "-1.000"), (None, "–")],
+)
 def test_scores(value, text):
     assert shown(value) == text
 
