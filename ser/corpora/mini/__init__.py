@@ -1,0 +1,82 @@
+"""The synthetic corpus "mini": speech of espeak-ng with planted arousal and valence. Nobody speaks in it.
+
+``data/train``, ``data/validation`` and ``data/test`` (disjoint speakers), ``data/dialogues``,
+``data/audio`` and ``data/truth``. What is planted, and how: docs/mini_corpus.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ser.core.errors import UserError
+from ser.core.log import get_logger
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+LOG = get_logger(__name__)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The options of ``ser prepare mini``."""
+    options: list[tuple[str, type, Any, str]] = [
+        ("out", Path, Path("data"), "folder for the data directories, the audio and the truth"),
+        ("utterances", int, 600, "utterances outside dialogues"),
+        ("speakers", int, 20, "speakers: a quarter for test, 15 %% for validation"),
+        ("strength", float, 1.0, "how strongly the planted state drives voice and wording, 0 to 1"),
+        ("seed", int, 0, "seed of everything"),
+        ("dialogues", int, 40, "dialogues; 0 for none"),
+        ("turns", int, 12, "turns of a dialogue"),
+        ("nj", int, 2, "processes"),
+    ]
+    for name, kind, default, meaning in options:
+        parser.add_argument(f"--{name}", type=kind, default=default, help=meaning)
+
+
+def prepare(args: Namespace) -> None:
+    """Make the corpus; audio that is there and right is kept.
+
+    Raises:
+        UserError: for an option out of range, or when espeakng-loader is not installed.
+    """
+    from ser.corpora.mini import audio, design, dialogues, speakers, write
+
+    _check(args)
+    out = Path(args.out)
+    people = speakers.draw_speakers(args.speakers, args.seed)
+    planned = {"utterances": design.plan_utterances(people, args.utterances, args.strength, args.seed)}
+    if args.dialogues:
+        planned["dialogues"] = dialogues.plan_dialogues(
+            people, args.dialogues, args.turns, args.strength, args.seed
+        )
+    everything = [utterance for part in planned.values() for utterance in part]
+    LOG.info("mini: %d utterances of %d synthetic speakers", len(everything), len(people))
+    lengths = audio.make_audio(everything, out / "audio", args.nj)
+
+    labels = write.schema(design.CENTRES, ["arousal", "valence"])
+    parts = [
+        (name, [u for u in planned["utterances"] if u.speaker.set == name], labels) for name in speakers.SETS
+    ]
+    if args.dialogues:
+        parts.append(("dialogues", planned["dialogues"], write.schema(dialogues.CLASSES, ["arousal"])))
+    settings = {
+        name: getattr(args, name)
+        for name in ("seed", "strength", "utterances", "speakers", "dialogues", "turns")
+    }
+    write.write_truth(out / "truth", planned, people, settings)
+    for name, utterances, schema in parts:
+        write.data_dir(out / name, utterances, lengths, out / "audio", schema).write(out / name)
+        seconds = sum(lengths[utterance.name] for utterance in utterances) / 16000
+        LOG.info("%s: %d utterances, %.1f minutes", out / name, len(utterances), seconds / 60)
+
+
+def _check(args: Namespace) -> None:
+    """Raise for an option that is out of range."""
+    if not 0 <= args.strength <= 1:
+        raise UserError("--strength is not between 0 and 1", value=args.strength)
+    if args.utterances < args.speakers:
+        raise UserError("--utterances: fewer than speakers", value=args.utterances)
+    for name, least in (("seed", 0), ("dialogues", 0), ("turns", 2), ("nj", 1)):
+        if getattr(args, name) < least:
+            raise UserError(f"--{name} is less than {least}", value=getattr(args, name))
