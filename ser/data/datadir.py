@@ -68,9 +68,7 @@ class DataDir:
         Raises:
             UserError: for the first mistake found. ``ser prepare validate`` lists all.
         """
-        data, errors = read_leniently(path)
-        if not errors and check and data is not None:
-            errors = inconsistencies(data)
+        data, errors = examine(path, check)
         if errors or data is None:
             raise errors[0]
         return data
@@ -215,12 +213,16 @@ class DataDir:
         self.path = Path(path)
 
 
-def read_leniently(path: str | os.PathLike[str]) -> tuple[DataDir | None, list[UserError]]:
+def examine(path: str | os.PathLike[str], check: bool = True) -> tuple[DataDir | None, list[UserError]]:
     """Read what can be read of a data directory, and collect the complaints about the rest.
 
+    Args:
+        path: the directory.
+        check: when all files are well-formed, also look for mistakes between them.
+
     Returns:
-        the directory, or None when a table that it cannot do without is missing or malformed,
-        and the mistakes in the order in which the files were read.
+        the directory, or None when a table that it cannot do without is missing or malformed;
+        and the mistakes, one for each file or rule.
     """
     path, errors = Path(path), list[UserError]()
     if not path.is_dir():
@@ -247,8 +249,8 @@ def read_leniently(path: str | os.PathLike[str]) -> tuple[DataDir | None, list[U
             errors.append(error)
     if "utt2spk" not in data.tables or "wav.scp" not in data.recordings:
         return None, errors
-    if spk2utt is not None:
-        errors += _compare_spk2utt(data, spk2utt)
+    if check and not errors and spk2utt is not None:
+        errors = inconsistencies(data) + _compare_spk2utt(data, spk2utt)
     return data, errors
 
 

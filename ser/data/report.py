@@ -7,8 +7,8 @@ from collections import Counter
 
 from ser.core.errors import UserError
 from ser.core.log import clock
-from ser.data.datadir import DataDir, read_leniently
-from ser.data.validate import audio_problems, inconsistencies, unlabelled
+from ser.data.datadir import DataDir, examine
+from ser.data.validate import audio_problems, unlabelled
 
 
 def validate(path: str | os.PathLike[str], wav: bool = True) -> list[UserError]:
@@ -20,9 +20,9 @@ def validate(path: str | os.PathLike[str], wav: bool = True) -> list[UserError]:
         path: the data directory.
         wav: also read the header of every audio file.
     """
-    data, problems = read_leniently(path)
-    if not problems and data is not None:
-        problems = inconsistencies(data) + (audio_problems(data) if wav else [])
+    data, problems = examine(path)
+    if wav and not problems and data is not None:
+        problems = audio_problems(data)
     return problems
 
 

@@ -160,7 +160,7 @@ def _text(data: DataDir) -> Iterable[UserError]:
     reserved = [name for name, line in text.items() if not KALDI_RESERVED_WORDS.isdisjoint(line.split())]
     if reserved:
         yield _complaint(data, "text", "holds a word that Kaldi reserves (<s>, </s>, #0)", reserved)
-    odd = [name for name, line in text.items() if any(c.isspace() and c != " " for c in line)]
+    odd = [name for name, line in text.items() if any(c.isspace() and c not in " \t" for c in line)]
     if odd:
         yield _complaint(data, "text", "holds white space other than blanks", odd, values=text)
 
