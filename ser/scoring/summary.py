@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 from ser.scoring.intervals import FEW_CLUSTERS
 from ser.scoring.schema import Attribute, Classification, Scores, Value, few
@@ -23,14 +24,14 @@ def summary(scores: Scores) -> str:
         lines += ["", *_classes(scores.classification, scores.seeds)]
     for name, attribute in scores.attributes.items():
         lines += ["", *_attribute(name, attribute, scores.seeds)]
-    lines += ["", *interval_notes(scores)]
+    lines += ["", *interval_notes([scores])]
     return "\n".join(lines)
 
 
-def interval_notes(scores: Scores) -> list[str]:
-    """How the intervals were made, and what is to be kept in mind, a sentence each."""
-    how = scores.bootstrap
-    parts = [scores.classification, *scores.attributes.values()]
+def interval_notes(experiments: Sequence[Scores]) -> list[str]:
+    """How the intervals of comparable experiments were made, and what to keep in mind, a sentence each."""
+    how = experiments[0].bootstrap
+    parts = [part for scores in experiments for part in (scores.classification, *scores.attributes.values())]
     clusters = sorted({part.clusters for part in parts if part})
     over = " or ".join(f"{count:,}" for count in clusters)
     notes = [

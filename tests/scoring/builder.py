@@ -133,7 +133,6 @@ def write_fit(folder: Path, system: System, seed: int, fold: str, random: np.ran
         {
             "epoch": int(epoch),
             "train_loss": float(1.95 - 1.5 * system.skill * r + 0.02 * random.normal()),
-            "validation_loss": float(1.95 - 1.2 * system.skill * r + 0.03 * random.normal()),
             "validation_metric": float(0.15 + 0.8 * system.skill * r + 0.015 * random.normal()),
         }
         for epoch, r in zip(epochs, rise, strict=True)

@@ -1,0 +1,244 @@
+"""Scored experiments as the rows of tables: read, checked to be comparable, grouped, sorted.
+
+A table holds one corpus, set and protocol, one kind of label, and either systems that hear nothing
+but the utterance or systems that use the test speaker's other audio: never both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ser.core.errors import UserError
+from ser.scoring.predictions import named
+from ser.scoring.schema import Attribute, Classification, Scores, SpeakerRow, Value
+from ser.scoring.text import counted
+
+EMOTION = "emotion"
+CLASS_METRICS = ("UAR", "WA", "macro-F1", "weighted F1")
+ATTRIBUTE_METRICS = ("O-CCC", "A-CCC", "PCC", "MAE")
+# What info.yaml lists when all of a speaker's audio, the test speakers' too, was looked at.
+TRANSDUCTIVE_OPTIONS = ("per-speaker standardisation",)
+CONTEXTS = {"length": "utterance"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A system in a table.
+
+    Attributes:
+        scores: everything that is known of it.
+        task: ``emotion`` or an attribute.
+    """
+
+    scores: Scores
+    task: str
+
+    @property
+    def part(self) -> Classification | Attribute:
+        """The scores of this table's label."""
+        part = self.scores.classification if self.task == EMOTION else self.scores.attributes[self.task]
+        assert part is not None  # a row is made only where there are scores
+        return part
+
+    @property
+    def metrics(self) -> dict[str, Value]:
+        """Metrics by name; the first is the one that sorts."""
+        return self.part.metrics
+
+    @property
+    def per_speaker(self) -> list[SpeakerRow]:
+        """The speakers' own metrics."""
+        return self.part.per_speaker
+
+    @property
+    def upstream(self) -> str:
+        """The upstream's short name."""
+        meta = self.scores.info.get("upstream") or {}
+        return str(meta.get("tag") or meta.get("upstream") or "unknown")
+
+    @property
+    def method(self) -> str:
+        """The system's name and its notable options, as info.yaml has them, and its seeds."""
+        words = [str(self.scores.info.get("name") or self.scores.experiment)]
+        words += map(str, self.scores.info.get("options") or [])
+        if len(self.scores.seeds) > 1:
+            words.append(f"mean of {counted(len(self.scores.seeds), 'seed')}")
+        return "; ".join(words)
+
+    @property
+    def upstream_parameters(self) -> int | None:
+        """Parameters of the upstream."""
+        return (self.scores.info.get("upstream") or {}).get("parameters")
+
+    @property
+    def trained_parameters(self) -> int | None:
+        """Parameters that training changed; the largest where folds chose different models."""
+        return max((fit.trained_parameters for fit in self.scores.fits), default=None)
+
+    @property
+    def speed(self) -> float | None:
+        """Extraction speed: seconds of audio a second."""
+        return (self.scores.info.get("timing") or {}).get("times_real_time")
+
+    @property
+    def context(self) -> str:
+        """What the upstream saw at once: the utterance, or a padded window."""
+        context = (self.scores.info.get("upstream") or {}).get("context")
+        return CONTEXTS.get(context, str(context or "unknown"))
+
+    @property
+    def transductive(self) -> bool:
+        """Whether it uses the test speaker's other audio."""
+        options = self.scores.info.get("options") or []
+        return bool(self.scores.info.get("transductive")) or any(
+            option in TRANSDUCTIVE_OPTIONS for option in options
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """Comparable rows, best first.
+
+    Attributes:
+        task: ``emotion`` or an attribute.
+        transductive: whether the systems use the test speaker's other audio.
+        rows: not empty.
+    """
+
+    task: str
+    transductive: bool
+    rows: list[Row]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics; the first is the one that sorts."""
+        return CLASS_METRICS if self.task == EMOTION else ATTRIBUTE_METRICS
+
+    @property
+    def title(self) -> str:
+        """``Emotion, 7 classes`` or ``Naturalness, 0 to 100``, and what is special."""
+        part = self.rows[0].part
+        if isinstance(part, Classification):
+            words = ["Emotion", counted(len(part.classes), "class").replace("classs", "classes")]
+        else:
+            words = [self.task[:1].upper() + self.task[1:], f"{part.range[0]:g} to {part.range[1]:g}"]
+        if part.derived:
+            words.append("derived labels")
+        if self.transductive:
+            words.append("with the test speaker's other audio (transductive)")
+        return ", ".join(words)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Tables over the same utterances, with the same protocol.
+
+    Attributes:
+        experiments: their scores, in the order of their names.
+        tables: emotion first, then attributes; inductive before transductive.
+    """
+
+    experiments: list[Scores]
+    tables: list[Table]
+
+    @property
+    def title(self) -> str:
+        """Corpus, release and set."""
+        data = self.experiments[0].data
+        suffix = "" if data.set == "test" else f", {data.set}"
+        return f"{data.corpus} {data.release}{suffix}"
+
+    @property
+    def protocol(self) -> str:
+        """In words, from info.yaml."""
+        return protocol_of(self.experiments[0])
+
+
+def read_benchmarks(folders: Sequence[Path]) -> list[Benchmark]:
+    """Read scores.json and scores_<set>.json of experiments, and group what can be compared.
+
+    Raises:
+        UserError: for an experiment that is not scored, and for experiments of one corpus, set and
+            protocol that were scored on other utterances, labels or draws.
+    """
+    if not folders:
+        raise UserError("no experiments", hint="Name their folders: ser benchmark table exp/*")
+    groups: dict[tuple[str, ...], list[Scores]] = {}
+    for folder in sorted(set(folders)):
+        for scores in read_scores(folder):
+            data = scores.data
+            key = (data.corpus, data.release, data.set, protocol_of(scores))
+            groups.setdefault(key, []).append(scores)
+    if not groups:
+        raise UserError("nothing scored: these experiments hold submissions only", value=folders[0])
+    for group in groups.values():
+        for other in group[1:]:
+            check_comparable(group[0], other)
+    return [make_benchmark(groups[key]) for key in sorted(groups)]
+
+
+def read_scores(folder: Path) -> list[Scores]:
+    """All scores of one experiment.
+
+    Raises:
+        UserError: when there are none, with the stage that is missing.
+    """
+    if not folder.is_dir():
+        raise UserError("no such experiment", file=folder)
+    files = sorted(folder.glob("scores.json")) + sorted(folder.glob("scores_*.json"))
+    if not files and not list(folder.glob("submission_*.csv")):
+        predicted = any(folder.glob("seed*/fold*/*/pred.scp"))
+        missing = "12 (ser score)" if predicted else "9 (ser predict) and 12 (ser score)"
+        raise UserError("experiment without scores.json", file=folder, hint=f"Run stage {missing}")
+    return [Scores.read(file) for file in files]
+
+
+def protocol_of(scores: Scores) -> str:
+    """The protocol in words, from info.yaml."""
+    return str(scores.info.get("protocol") or "protocol unknown")
+
+
+def check_comparable(one: Scores, other: Scores) -> None:
+    """Refuse to set two experiments side by side that were not scored on the same.
+
+    Raises:
+        UserError: naming both, and what differs.
+    """
+    hint = "Run 'ser score' for both on the same data directory, with the same draws and seed"
+    pair = f"{one.experiment} and {other.experiment}"
+    ours, theirs = one.utterances, other.utterances
+    if ours.ids != theirs.ids:
+        differing = sorted(set(ours.ids) ^ set(theirs.ids))
+        raise UserError(f"{pair} were scored on other utterances: {named(differing)}", hint=hint)
+    same_classes = not one.classification or not other.classification or ours.reference == theirs.reference
+    shared = set(ours.attributes) & set(theirs.attributes)
+    if not same_classes or any(ours.attributes[name] != theirs.attributes[name] for name in shared):
+        raise UserError(f"{pair} were scored against other labels", hint=hint)
+    if one.bootstrap != other.bootstrap:
+        raise UserError(f"{pair} have intervals from other draws", hint=hint)
+
+
+def make_benchmark(group: list[Scores]) -> Benchmark:
+    """Sort comparable experiments into tables."""
+    group = sorted(group, key=lambda scores: scores.experiment)
+    tasks = [EMOTION] if any(scores.classification for scores in group) else []
+    tasks += dict.fromkeys(name for scores in group for name in scores.attributes)
+    tables = []
+    for task in tasks:
+        rows = [
+            Row(scores, task) for scores in group
+            if (scores.classification if task == EMOTION else task in scores.attributes)
+        ]  # fmt: skip
+        for transductive in (False, True):
+            kept = [row for row in rows if row.transductive == transductive]
+            if kept:
+                tables.append(Table(task, transductive, sorted(kept, key=_place)))
+    return Benchmark(group, tables)
+
+
+def _place(row: Row) -> tuple[float, str]:
+    """Best first, undefined last, ties by name."""
+    main = next(iter(row.metrics.values())).value
+    return (float("inf") if main is None else -main, row.scores.experiment)

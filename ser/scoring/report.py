@@ -1,0 +1,188 @@
+"""RESULTS.md, results.csv and report.html of a benchmark: one page, no network, nothing but scores.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from ser.core.files import write_text
+from ser.scoring import plots
+from ser.scoring.benchmark import EMOTION, Benchmark, Row, Table, read_benchmarks
+from ser.scoring.schema import Classification, Fit, Scores
+from ser.scoring.table import (
+    comma_separated,
+    facts,
+    footnotes,
+    markdown,
+    parameters_cell,
+    speed_cell,
+    terminal,
+)
+from ser.scoring.text import counted, shown, with_interval
+
+FOREST_WIDTH, SPEAKERS_WIDTH = 250, 620
+
+
+def write_results(folders: Sequence[Path], out: Path, title: str, command: str) -> tuple[str, list[Path]]:
+    """Read experiments and write their tables and the report.
+
+    Args:
+        folders: experiments with scores.json.
+        out: folder to write to.
+        title: heading of RESULTS.md and of the report.
+        command: what a reader types to make them again.
+
+    Returns:
+        the tables for the terminal, and the files written.
+
+    Raises:
+        UserError: for experiments that are not scored or cannot be compared; nothing is written then.
+    """
+    benchmarks = read_benchmarks(folders)
+    texts = {
+        "RESULTS.md": markdown(benchmarks, title, command),
+        "results.csv": comma_separated(benchmarks),
+        "report.html": report(benchmarks, title, command),
+    }
+    for name, text in texts.items():
+        write_text(out / name, text)
+    return terminal(benchmarks), [out / name for name in texts]
+
+
+@dataclass(frozen=True)
+class Section:
+    """All tables of one label, drawn on common axes.
+
+    Attributes:
+        tables: of one task.
+        forest: axis of the first metric, for its intervals.
+        speakers: axis of the speakers' own metric.
+    """
+
+    tables: list[Table]
+    forest: plots.Scale
+    speakers: plots.Scale
+
+    @classmethod
+    def of(cls, tables: list[Table]) -> Section:
+        """Choose the axes."""
+        main = tables[0].metrics[0]
+        values = [row.metrics[main] for table in tables for row in table.rows]
+        ends = [end for value in values for end in (value.low, value.value, value.high) if end is not None]
+        key = speaker_metric(tables[0])
+        own = [speaker.metrics[key] for table in tables for row in table.rows for speaker in row.per_speaker]
+        known = [value for value in own if value is not None]
+        return cls(
+            tables,
+            plots.Scale.around(ends, FOREST_WIDTH),
+            plots.Scale.around([*known, 1.0] if known else [0.0, 1.0], SPEAKERS_WIDTH, ticks=6),
+        )
+
+    @property
+    def rows(self) -> list[Row]:
+        """Rows of all tables."""
+        return [row for table in self.tables for row in table.rows]
+
+    @property
+    def is_emotion(self) -> bool:
+        """Whether the label is the emotion class."""
+        return self.tables[0].task == EMOTION
+
+    @property
+    def speaker_names(self) -> list[str]:
+        """Every speaker with a scored utterance, in C order."""
+        return sorted({speaker.speaker for row in self.rows for speaker in row.per_speaker})
+
+
+def speaker_metric(table: Table) -> str:
+    """The metric that is shown for each speaker."""
+    return "UAR" if table.task == EMOTION else "CCC"
+
+
+def sections(benchmark: Benchmark) -> list[Section]:
+    """The tables of a benchmark by label."""
+    tasks = list(dict.fromkeys(table.task for table in benchmark.tables))
+    return [Section.of([table for table in benchmark.tables if table.task == task]) for task in tasks]
+
+
+def report(benchmarks: Sequence[Benchmark], title: str, command: str) -> str:
+    """report.html: style, script and pictures inside; every string of the data escaped."""
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.globals.update(
+        axis=_picture(plots.axis), interval_strip=_picture(plots.interval_strip),
+        speaker_strip=_picture(plots.speaker_strip), layer_bars=_picture(plots.layer_bars),
+        curves=_picture(plots.curves), facts=facts, footnotes=footnotes, sections=sections,
+        speaker_metric=speaker_metric, speaker_mean=speaker_mean, learned_layers=learned_layers,
+        layer_note=layer_note, confusion_rows=confusion_rows, parameters_cell=parameters_cell,
+        speed_cell=speed_cell, shown=shown, with_interval=with_interval, counted=counted, row_of=row_of,
+        plain_fact=plain_fact,
+    )  # fmt: skip
+    template = environment.from_string(_resource("report.html"))
+    return template.render(
+        title=title,
+        command=command,
+        benchmarks=benchmarks,
+        style=Markup(_resource("report.css")),
+        script=Markup(_resource("report.js")),
+    )
+
+
+def speaker_mean(row: Row) -> float | None:
+    """Mean over speakers of the metric that is shown for each."""
+    key = "UAR" if row.task == EMOTION else "CCC"
+    values = [speaker.metrics[key] for speaker in row.per_speaker]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def row_of(scores: Scores) -> Row:
+    """An experiment's names, whichever label it has."""
+    return Row(scores, EMOTION if scores.classification else next(iter(scores.attributes)))
+
+
+def learned_layers(benchmark: Benchmark) -> list[Scores]:
+    """Experiments whose upstream has more than one layer to choose from."""
+    return [
+        scores for scores in benchmark.experiments
+        if any(len(fit.layer_weights or []) > 1 for fit in scores.fits)
+    ]  # fmt: skip
+
+
+def layer_note(fits: Sequence[Fit]) -> str:
+    """What a bar is: a mean of learned weights, or how many folds chose the layer."""
+    table = [fit.layer_weights for fit in fits if fit.layer_weights]
+    chosen = all(max(weights) > 1 - 1e-6 for weights in table)
+    return f"share of {counted(len(table), 'fold')} that chose the layer" if chosen else (
+        f"learned weight, mean over {counted(len(table), 'fold')}; dots are folds"
+    )  # fmt: skip
+
+
+def confusion_rows(part: Classification) -> list[tuple[str, list[tuple[int, float]]]]:
+    """For each class of the reference: its name, then count and share of the row for each prediction."""
+    rows = []
+    for name, counts in zip(part.classes, part.confusion, strict=True):
+        total = sum(counts)
+        rows.append((name, [(count, count / total if total else 0.0) for count in counts]))
+    return rows
+
+
+def plain_fact(fact: str) -> str:
+    """A fact without Markdown's bold."""
+    return fact.replace("**", "")
+
+
+def _picture(function):  # noqa: ANN001, ANN202
+    """A picture as markup that the template does not escape again; it has escaped its own text."""
+    return lambda *arguments: Markup(function(*arguments))
+
+
+def _resource(name: str) -> str:
+    """A text file of this package."""
+    return resources.files("ser.scoring").joinpath(name).read_text(encoding="utf-8")

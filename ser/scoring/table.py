@@ -1,0 +1,184 @@
+"""Tables as Markdown, csv and text for the terminal. Every number comes out of scores.json."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from ser.scoring.benchmark import Benchmark, Row, Table
+from ser.scoring.schema import Attribute
+from ser.scoring.summary import interval_notes
+from ser.scoring.text import NOTHING, align, counted, parameters, shown, with_interval
+
+CSV_HEADER = (
+    "corpus", "release", "set", "protocol", "task", "derived", "transductive", "synthetic", "experiment",
+    "upstream", "method", "context", "seeds", "metric", "value", "low", "high", "sd_over_speakers",
+    "utterances", "clusters", "upstream_parameters", "trained_parameters", "times_real_time",
+)  # fmt: skip
+NO_CLAIM = (
+    "Rows are sorted by the first metric. The order is no claim: systems whose intervals overlap are not told"
+    " apart here."
+)
+
+
+def markdown(benchmarks: Sequence[Benchmark], title: str, command: str) -> str:
+    """RESULTS.md: the facts, the tables, and the command that makes it; without a date.
+
+    Args:
+        benchmarks: what to show.
+        title: the first heading.
+        command: what a reader types to make the file again.
+    """
+    block = [f"    {line}" for line in command.splitlines()]
+    lines = [
+        f"# {title}",
+        "",
+        "Made by",
+        "",
+        *block,
+        "",
+        "Do not edit: every number is read from scores.json.",
+    ]
+    for benchmark in benchmarks:
+        lines += ["", f"## {benchmark.title}", ""]
+        lines += [f"- {fact}" for fact in facts(benchmark)]
+        for table in benchmark.tables:
+            lines += ["", f"### {table.title}", "", *_markdown_table(table)]
+        lines += ["", *(f"- {note}" for note in footnotes(benchmark))]
+    return "\n".join(lines) + "\n"
+
+
+def facts(benchmark: Benchmark) -> list[str]:
+    """What was scored and how, a sentence each."""
+    scores = benchmark.experiments[0]
+    data = scores.data
+    speech = "**Synthetic speech**, not recordings. " if data.synthetic else ""
+    found = [
+        f"{speech}Corpus {data.corpus}, release {data.release}, licence {data.licence}; set '{data.set}':"
+        f" {counted(data.utterances, 'utterance')} of {counted(data.speakers, 'speaker')}.",
+        f"Protocol: {benchmark.protocol}.",
+        *interval_notes(benchmark.experiments),
+    ]
+    for task, part in {table.task: table.rows[0].part for table in benchmark.tables}.items():
+        if part.derived:
+            found.append(f"The labels of {task} are **derived** from others, not annotated.")
+        if part.unlabelled:
+            what = counted(part.unlabelled, "utterance")
+            found.append(f"{what} without a label of {task}: predicted, not scored.")
+    return found
+
+
+def footnotes(benchmark: Benchmark) -> list[str]:
+    """How to read the tables."""
+    notes = [NO_CLAIM]
+    if any(isinstance(table.rows[0].part, Attribute) for table in benchmark.tables):
+        notes.append(
+            "O-CCC: one CCC over all utterances. A-CCC: mean of the speakers' own CCC, with its standard"
+            " deviation over speakers. MAE: in the label's units."
+        )
+    layouts = sorted(
+        {
+            f"{counted(timing.get('jobs') or 1, 'job')}, {counted(timing.get('threads') or 1, 'thread')} each"
+            for scores in benchmark.experiments
+            if (timing := scores.info.get("timing"))
+        }
+    )
+    speed = f" ({' or '.join(layouts)})" if layouts else ""
+    notes.append(
+        f"Parameters: of the upstream / trained here. Speed: seconds of audio a second of extraction{speed}."
+        " Context: what the upstream saw at once."
+    )
+    return notes
+
+
+def terminal(benchmarks: Sequence[Benchmark]) -> str:
+    """The tables with columns that line up; the first metric with its interval."""
+    lines = []
+    for benchmark in benchmarks:
+        lines += [f"{benchmark.title}: {benchmark.protocol}", *interval_notes(benchmark.experiments)]
+        for table in benchmark.tables:
+            main, *others = table.metrics
+            # The longest cells come last, where a narrow terminal may break them.
+            header = [main, *others, "parameters", "speed", "upstream", "method"]
+            rows = [header, *(_terminal_row(row, main, others) for row in table.rows)]
+            lines += ["", table.title, *align(rows, right=range(len(header) - 2), indent="  ")]
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def comma_separated(benchmarks: Sequence[Benchmark]) -> str:
+    """results.csv: a line for each experiment and metric, at full precision."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CSV_HEADER)
+    for benchmark in benchmarks:
+        for table in benchmark.tables:
+            for row in table.rows:
+                writer.writerows(_csv_rows(benchmark, table, row))
+    return stream.getvalue()
+
+
+def metric_cell(row: Row, metric: str) -> str:
+    """Value and interval; A-CCC with its deviation over speakers too."""
+    text = with_interval(row.metrics[metric], metric)
+    part = row.part
+    if metric == "A-CCC" and isinstance(part, Attribute) and part.a_ccc_sd is not None:
+        text += f" (sd {shown(part.a_ccc_sd)})"
+    return text
+
+
+def speed_cell(row: Row) -> str:
+    """``52 ×``."""
+    if row.speed is None:
+        return NOTHING
+    return f"{row.speed:.0f} ×" if row.speed >= 10 else f"{row.speed:.1f} ×"
+
+
+def parameters_cell(row: Row) -> str:
+    """``20.6 M / 3,598``."""
+    return f"{parameters(row.upstream_parameters)} / {parameters(row.trained_parameters)}"
+
+
+def _markdown_table(table: Table) -> list[str]:
+    """A table in GitHub's Markdown; nothing is set in bold, since no row is claimed to be the best."""
+    header = ["Upstream", "Method", *table.metrics, "Parameters", "Speed", "Context", "Experiment"]
+    number = [False, False, *(True for _ in table.metrics), True, True, False, False]
+    lines = ["| " + " | ".join(header) + " |", "|" + "|".join("---:" if n else "---" for n in number) + "|"]
+    for row in table.rows:
+        cells = [
+            row.upstream, row.method, *(metric_cell(row, metric) for metric in table.metrics),
+            parameters_cell(row), speed_cell(row), row.context, row.scores.experiment,
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(map(_escaped, cells)) + " |")
+    return lines
+
+
+def _escaped(cell: str) -> str:
+    """A cell that cannot break out of its table."""
+    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def _terminal_row(row: Row, main: str, others: Sequence[str]) -> list[str]:
+    values = [shown(row.metrics[metric].value, metric) for metric in others]
+    return [metric_cell(row, main), *values, parameters_cell(row), speed_cell(row), row.upstream, row.method]
+
+
+def _csv_rows(benchmark: Benchmark, table: Table, row: Row) -> Iterable[list[object]]:
+    """One line a metric; an empty field is unknown or undefined."""
+    scores, part = row.scores, row.part
+    data = scores.data
+    for metric, value in row.metrics.items():
+        deviation = part.a_ccc_sd if metric == "A-CCC" and isinstance(part, Attribute) else None
+        yield [
+            data.corpus, data.release, data.set, benchmark.protocol, table.task, int(part.derived),
+            int(row.transductive), int(data.synthetic), scores.experiment, row.upstream, row.method,
+            row.context, " ".join(map(str, scores.seeds)), metric, *map(_full, (value.value, value.low)),
+            *map(_full, (value.high, deviation)), part.scored, part.clusters, row.upstream_parameters,
+            row.trained_parameters, row.speed,
+        ]  # fmt: skip
+
+
+def _full(value: float | None) -> str:
+    """Six digits, or nothing."""
+    return "" if value is None else f"{value:.6g}"
