@@ -25,6 +25,7 @@ from kaldiio.matio import read_kaldi, write_array
 from ser.core.errors import UserError
 from ser.core.files import whole_file
 from ser.data.table import line_of, read_table, write_table
+from ser.data.wording import counted
 
 MAX_OPEN_ARKS = 64
 # An int32 vector as Kaldi stores it: every element behind a byte that holds its size.
@@ -197,7 +198,7 @@ class ArkReader(Mapping[str, np.ndarray]):
         missing = [utterance for utterance in wanted if utterance not in self.entries]
         if missing:
             raise UserError(
-                f"{len(missing)} utterances are missing, the first", file=self.scp, value=missing[0]
+                f"{counted(len(missing), 'utterance')} missing, the first", file=self.scp, value=missing[0]
             )
         order = sorted(set(wanted), key=lambda utterance: _sort_key(self.entries[utterance]))
         arrays = {utterance: self[utterance] for utterance in order}

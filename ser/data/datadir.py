@@ -21,6 +21,7 @@ from ser.data.labels import CLASS_LABEL, LabelSchema
 from ser.data.table import line_of, read_table, write_table
 from ser.data.validate import inconsistencies
 from ser.data.whole_dir import whole_dir
+from ser.data.wording import counted
 
 LABELS = "labels.yaml"
 BY_UTTERANCE = re.compile(r"utt2[\w-]+|text|feats\.scp|vad\.scp")
@@ -167,7 +168,7 @@ class DataDir:
         """
         wanted = set(utterances)
         if missing := sorted(wanted - self.utt2spk.keys()):
-            raise UserError(f"{len(missing)} utterances are not in it, the first", file=self.path,
+            raise UserError(f"{counted(len(missing), 'utterance')} not in it, the first", file=self.path,
                             value=missing[0])  # fmt: skip
         if not wanted:
             raise UserError("no utterance is left", file=self.path)

@@ -10,7 +10,8 @@ from ser.core.errors import UserError
 from ser.data.datadir import LABELS, DataDir, Segment, group_of, is_data_file, parse_segment
 from ser.data.labels import LabelSchema
 from ser.data.table import read_rows
-from ser.data.validate import COMPLETE_TABLES, first_few
+from ser.data.validate import COMPLETE_TABLES
+from ser.data.wording import counted, first_few
 
 BACKUP = ".backup"
 
@@ -87,7 +88,7 @@ def _read(path: Path, notes: list[str]) -> dict[str, str]:
         notes.append(f"{path.name}: sorted")
     for what, keys in (("without a value", empty), ("repeated", repeated)):
         if keys:
-            notes.append(f"{path.name}: {len(keys)} lines dropped, {what}: {first_few(keys)}")
+            notes.append(f"{path.name}: {counted(len(keys), 'line')} dropped, {what}: {first_few(keys)}")
     text = path.read_bytes()
     if b"\r" in text or (text and not text.endswith(b"\n")):
         notes.append(f"{path.name}: line ends mended")
@@ -125,7 +126,7 @@ def _common(data: DataDir, notes: list[str]) -> set[str]:
     }
     for name, holder in holders.items():
         if lost := sorted(utterances - holder):
-            notes.append(f"{len(lost)} utterances dropped, not in {name}: {first_few(lost)}")
+            notes.append(f"{counted(len(lost), 'utterance')} dropped, not in {name}: {first_few(lost)}")
         utterances &= holder
     return utterances
 
@@ -144,7 +145,7 @@ def _drop_strangers(data: DataDir, utterances: set[str], notes: list[str]) -> No
     ):
         for name, table in list(group.items()):
             if strangers := [key for key in table if key not in known]:
-                notes.append(f"{name}: {len(strangers)} entries dropped: {first_few(strangers)}")
+                notes.append(f"{name}: {counted(len(strangers), 'entry')} dropped: {first_few(strangers)}")
             group[name] = {key: value for key, value in table.items() if key in known}
             partial = name in ("utt2dur", "spk2gender") and len(group[name]) < len(known)
             if partial:

@@ -9,6 +9,7 @@ from ser.core.errors import UserError
 from ser.core.log import clock
 from ser.data.datadir import DataDir, examine
 from ser.data.validate import audio_problems, unlabelled
+from ser.data.wording import counted
 
 
 def validate(path: str | os.PathLike[str], wav: bool = True) -> list[UserError]:
@@ -29,9 +30,8 @@ def validate(path: str | os.PathLike[str], wav: bool = True) -> list[UserError]:
 def summary(path: str | os.PathLike[str]) -> str:
     """What a valid data directory holds, a few lines."""
     data = DataDir.load(path)
-    lines = [
-        f"{data.path}: valid; {len(data.utt2spk)} utterances, {len(set(data.utt2spk.values()))} speakers"
-    ]
+    utterances, speakers = counted(len(data.utt2spk), "utterance"), counted(len(data.spk2utt), "speaker")
+    lines = [f"{data.path}: valid; {utterances}, {speakers}"]
     if "utt2dur" in data.tables:
         seconds = data.numbers("utt2dur").values()
         lines[0] += f", {clock(sum(seconds))} of speech ({min(seconds):.1f} to {max(seconds):.1f} s)"
@@ -43,5 +43,5 @@ def summary(path: str | os.PathLike[str]) -> str:
             shown = f"{min(values):g} to {max(values):g}, mean {sum(values) / len(values):.3g}"
             derived = ", derived" if name in data.labels.derived else ""
             lines.append(f"  {name}: {shown} (range {limits.min:g} to {limits.max:g}{derived})")
-    lines += [f"  {table} lacks {count} utterances" for table, count in unlabelled(data).items()]
+    lines += [f"  {table} lacks {counted(count, 'utterance')}" for table, count in unlabelled(data).items()]
     return "\n".join(lines)

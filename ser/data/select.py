@@ -11,6 +11,7 @@ from ser.data.datadir import DataDir
 from ser.data.splits import draw, inner_folds
 from ser.data.table import read_rows
 from ser.data.whole_dir import whole_dir
+from ser.data.wording import counted
 
 
 def read_list(path: str | os.PathLike[str]) -> list[str]:
@@ -33,7 +34,9 @@ def of_speakers(data: DataDir, speakers: Iterable[str]) -> DataDir:
     """
     wanted = set(speakers)
     if missing := sorted(wanted - set(data.utt2spk.values())):
-        raise UserError(f"{len(missing)} speakers are not in it, the first", file=data.path, value=missing[0])
+        raise UserError(
+            f"{counted(len(missing), 'speaker')} not in it, the first", file=data.path, value=missing[0]
+        )
     return data.subset(utterance for utterance, speaker in data.utt2spk.items() if speaker in wanted)
 
 

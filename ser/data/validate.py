@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ser.core.errors import UserError
 from ser.data.audio import MAX_OVERSHOOT, BrokenAudio, read_header
 from ser.data.labels import CLASS_LABEL
 from ser.data.table import line_of
+from ser.data.wording import first_few
 
 if TYPE_CHECKING:
     from ser.data.datadir import DataDir
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
 COMPLETE_TABLES = ("text", "utt2dur", "utt2num_frames", "utt2uniq", "utt2lang", "feats.scp", "vad.scp",
                    "utt2fold", "utt2orig")  # fmt: skip
 KALDI_RESERVED_WORDS = frozenset({"<s>", "</s>", "#0"})
-SHOWN = 3
-
-
-def first_few(names: Sequence[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def inconsistencies(data: DataDir) -> list[UserError]:

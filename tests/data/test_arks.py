@@ -83,7 +83,7 @@ def test_load_keeps_the_order_asked_for(tmp_path):
     loaded = ArkReader(tmp_path / "x.scp").load(["c", "a", "c"])
     for array, name in zip(loaded, "cac", strict=True):
         np.testing.assert_array_equal(array, arrays[name])
-    with pytest.raises(UserError, match="1 utterances are missing, the first: 'z'"):
+    with pytest.raises(UserError, match="1 utterance missing, the first: 'z'"):
         ArkReader(tmp_path / "x.scp").load(["a", "z"])
 
 

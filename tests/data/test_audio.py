@@ -122,7 +122,7 @@ def test_pipes_are_refused_unless_allowed(tmp_path):
     reader = reader_of(tmp_path, entry, allow_pipes=True)
     assert reader.read("s-1").shape == (16000,)
     assert reader.seconds("s-1") == 1.0
-    with pytest.raises(BrokenAudio, match="exit code 1, .*No such file"):
+    with pytest.raises(BrokenAudio, match=r"exit code 1, .*No such file"):
         reader_of(tmp_path, "cat /no/such/file | cat |", allow_pipes=True).read("s-1")
 
 

@@ -9,7 +9,8 @@ import soundfile
 from ser.core.errors import UserError
 from ser.data.datadir import DataDir
 from ser.data.report import summary, validate
-from ser.data.validate import first_few, unlabelled
+from ser.data.validate import unlabelled
+from ser.data.wording import counted, first_few
 
 
 def replace(name, old, new):
@@ -114,7 +115,7 @@ def test_classes_may_be_missing_when_labels_yaml_says_so(toy):
         stream.write("complete: []\n")
     assert validate(toy.path) == []
     assert unlabelled(DataDir.load(toy.path)) == {"utt2emo": 1, "utt2arousal": 1}
-    assert "utt2arousal lacks 1 utterances" in summary(toy.path)
+    assert "utt2arousal lacks 1 utterance" in summary(toy.path)
 
 
 def test_attributes_must_be_complete_when_labels_yaml_says_so(toy):
@@ -156,6 +157,7 @@ def test_empty_and_missing_directories(toy, tmp_path):
     shutil.rmtree(toy.path)
 
 
-def test_first_few():
+def test_wording():
+    assert [counted(n, "entry") for n in (0, 1, 2)] == ["0 entries", "1 entry", "2 entries"]
     assert first_few(["a"]) == "a"
     assert first_few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"

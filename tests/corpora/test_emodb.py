@@ -1,0 +1,124 @@
+"""EmoDB: the names of its files, its listening test, whole and partial copies; and the real corpus."""
+
+import shutil
+from argparse import Namespace
+from collections import Counter
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser.core.errors import UserError
+from ser.corpora import emodb
+from ser.data.audio import BrokenAudio
+from ser.data.datadir import DataDir
+from ser.data.report import validate
+
+STEMS = ("03a01Fa", "03b10Wb", "08a05Na", "16b02Tc")
+
+
+@pytest.fixture
+def partial(tmp_path):
+    """Four files that bear the corpus's names, and their rows of the listening test."""
+    root = tmp_path / "emodb"
+    (root / "wav").mkdir(parents=True)
+    for stem in STEMS:
+        soundfile.write(root / "wav" / f"{stem}.wav", np.full(8000, 0.1), 16000)
+    rows = [
+        f"{n}\xa0\xa0\t{stem}.wav\t{90 + n},00\xa0\xa0 \t{70 + n},50\xa0 " for n, stem in enumerate(STEMS)
+    ]
+    listening = "\n".join(["Nr.\tSatz\terkannt\tnatürlich", *rows, "99\t03a01Ab.wav\t65,00\t35,00", ""])
+    (root / "erkennung.txt").write_text(listening, encoding="latin-1")
+    return root
+
+
+def test_a_partial_copy_is_refused_with_what_is_missing(partial, tmp_path):
+    with pytest.raises(UserError) as caught:
+        emodb.prepare(Namespace(db_root=str(partial), out=str(tmp_path / "data"), allow_partial=False))
+    assert "partial copy, 4 of 535 utterances: 1 of 127 anger, 0 of 81 boredom" in str(caught.value)
+    assert "--allow-partial" in str(caught.value)
+    assert not (tmp_path / "data").exists()
+
+
+def test_labels_of_a_partial_copy(partial, tmp_path):
+    emodb.prepare(Namespace(db_root=str(partial), out=str(tmp_path / "data"), allow_partial=True))
+    assert validate(tmp_path / "data" / "all") == []
+    data = DataDir.load(tmp_path / "data" / "all")
+    assert data.classes_of() == {
+        "03-03a01Fa": "happiness", "03-03b10Wb": "anger", "08-08a05Na": "neutral", "16-16b02Tc": "sadness",
+    }  # fmt: skip
+    assert data.utt2spk["08-08a05Na"] == "08"
+    assert data.folds() == data.utt2spk
+    assert data.spk2gender == {"03": "m", "08": "f", "16": "f"}
+    assert data.tables["utt2orig"]["16-16b02Tc"] == "16b02Tc"
+    assert data.tables["text"]["03-03a01Fa"] == "Der Lappen liegt auf dem Eisschrank."
+    assert data.attribute("naturalness")["03-03b10Wb"] == 71.5
+    assert data.attribute("recognition")["03-03b10Wb"] == 91
+    assert set(data.durations().values()) == {0.5}
+
+
+@pytest.mark.parametrize("place", [".", "wav", ".."])
+def test_the_folder_may_be_above_or_below(partial, place):
+    assert len(emodb.read(partial / place, allow_partial=True).utterances) == 4
+    assert "utt2naturalness" in emodb.read(partial / place, allow_partial=True).tables
+
+
+def test_without_the_listening_test_there_is_no_naturalness(partial):
+    (partial / "erkennung.txt").unlink()
+    data = emodb.read(partial, allow_partial=True)
+    assert data.labels.attributes == {}
+    data.check()
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [("1\t03a01Fa.wav\t101,00\t50,00", "not a percentage: '101,00'"),
+     ("1\t03a01Fa.wav\tviel\t50,00", "not a percentage: 'viel'"),
+     ("1\t03a01Fa.wav\t99,00", "not 'number, file, recognised, natural'")],
+)  # fmt: skip
+def test_a_malformed_listening_test_is_refused_with_its_line(partial, row, words):
+    path = partial / "erkennung.txt"
+    path.write_text(f"Nr.\tSatz\terkannt\tnat\n{row}\n", encoding="latin-1")
+    with pytest.raises(UserError) as caught:
+        emodb.read_listening_test(path)
+    assert f"{path}:2: {words}" in str(caught.value)
+
+
+def test_broken_audio_is_named(partial):
+    wav = partial / "wav" / "03b10Wb.wav"
+    wav.write_bytes(wav.read_bytes()[:1000])
+    with pytest.raises(BrokenAudio, match="'03-03b10Wb': truncated"):
+        emodb.read(partial, allow_partial=True)
+
+
+@pytest.mark.parametrize("root", [None, "", "/no/such/folder", "."])
+def test_without_the_corpus_it_says_where_to_get_it(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"CC0-1\.0.*bilderbar.*zenodo"):
+        emodb.prepare(Namespace(db_root=root, out="data", allow_partial=False))
+
+
+def test_more_than_the_release_is_refused(partial):
+    for number in range(60):
+        name = f"{('03', '08', '09')[number // 26]}a01E{chr(ord('a') + number % 26)}.wav"
+        shutil.copy(partial / "wav" / "03a01Fa.wav", partial / "wav" / name)
+    with pytest.raises(UserError, match="more than the release has"):
+        emodb.read(partial, allow_partial=True)
+
+
+def test_the_real_corpus(emodb_dir, tmp_path):
+    """Counts as published: 535 utterances, 10 speakers, 7 classes; ratings of the listening test."""
+    emodb.prepare(Namespace(db_root=str(emodb_dir), out=str(tmp_path), allow_partial=False))
+    assert validate(tmp_path / "all") == []
+    data = DataDir.load(tmp_path / "all")
+    assert len(data.utterances) == 535
+    assert Counter(data.classes_of().values()) == {
+        "anger": 127, "boredom": 81, "neutral": 79, "happiness": 71, "fear": 69, "sadness": 62, "disgust": 46,
+    }  # fmt: skip
+    assert sorted(data.spk2utt) == ["03", "08", "09", "10", "11", "12", "13", "14", "15", "16"]
+    assert Counter(data.spk2gender.values()) == {"m": 5, "f": 5}
+    assert sum(data.durations().values()) / 60 == pytest.approx(24.8, abs=0.05)
+    recognition, naturalness = data.attribute("recognition"), data.attribute("naturalness")
+    assert len(recognition) == len(naturalness) == 535
+    assert (min(recognition.values()), min(naturalness.values()), max(naturalness.values())) == (80, 45, 100)
+    assert (recognition["03-03a01Fa"], naturalness["03-03a01Fa"]) == (90, 75)
