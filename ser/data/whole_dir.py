@@ -24,29 +24,37 @@ def whole_dir(path: str | os.PathLike[str], owns: Callable[[str], bool]) -> Iter
     renames leaves the old folder as ``.replaced-<name>``; the next writer puts it back first.
 
     Raises:
-        UserError: when ``path`` is a file, or a folder with nothing that is owned.
+        UserError: when ``path`` is a file, or a folder with nothing that is owned, or cannot be written.
     """
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.realpath(path))
     replaced = path.parent / f"{REPLACED_PREFIX}{path.name}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _recover(path, replaced, owns)
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _recover(path, replaced, owns)
+        _refuse_foreign(path, owns)
+        temporary.mkdir()
+        yield temporary
+        if path.exists():
+            os.rename(path, replaced)
+        os.rename(temporary, path)
+        _recover(path, replaced, owns)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if replaced.exists() and not path.exists():
+            os.rename(replaced, path)
+        if isinstance(error, OSError):
+            raise UserError(f"cannot be written ({error.strerror or error})", file=path) from error
+        raise
+
+
+def _refuse_foreign(path: Path, owns: Callable[[str], bool]) -> None:
+    """Raise for something that this project did not write."""
     if path.exists():
         names = [entry.name for entry in path.iterdir()] if path.is_dir() else None
         if names is None or (names and not any(map(owns, names))):
             hint = "Choose another folder, or remove it"
             raise UserError("exists and is not a data directory; it is not overwritten", file=path, hint=hint)
-    temporary = path.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}"
-    temporary.mkdir()
-    try:
-        yield temporary
-        if path.exists():
-            os.rename(path, replaced)
-        os.rename(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        _recover(path, replaced, owns)
-        raise
-    _recover(path, replaced, owns)
 
 
 def _recover(path: Path, replaced: Path, owns: Callable[[str], bool]) -> None:

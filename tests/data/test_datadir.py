@@ -148,6 +148,21 @@ def test_a_kill_leaves_the_old_directory_or_the_new_one(toy, monkeypatch, rename
     assert os.listdir(toy.path.parent) == ["toy"]
 
 
+def test_a_link_to_a_directory_stays_a_link(toy, tmp_path):
+    (tmp_path / "link").symlink_to(toy.path)
+    del toy.tables["utt2arousal"]
+    toy.write(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert not (tmp_path / "data" / "toy" / "utt2arousal").exists()
+    DataDir.load(tmp_path / "link")
+
+
+def test_places_that_cannot_be_written(toy, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file/x: cannot be written"):
+        toy.write(tmp_path / "file" / "x")
+
+
 def test_whole_dir_is_nothing_when_the_block_fails(tmp_path):
     with pytest.raises(ValueError, match="half"), whole_dir(tmp_path / "x", owns=lambda _: True) as folder:
         (folder / "a").write_text("1")
