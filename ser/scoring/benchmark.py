@@ -118,16 +118,20 @@ class Table:
 
     @property
     def title(self) -> str:
-        """``Emotion, 7 classes`` or ``Naturalness, 0 to 100``, and what is special."""
+        """The label, and whether the systems are transductive."""
+        special = ", with the test speaker's other audio (transductive)" if self.transductive else ""
+        return self.label + special
+
+    @property
+    def label(self) -> str:
+        """``Emotion, 7 classes`` or ``Naturalness, 0 to 100``; whether derived."""
         part = self.rows[0].part
         if isinstance(part, Classification):
-            words = ["Emotion", counted(len(part.classes), "class").replace("classs", "classes")]
+            words = ["Emotion", f"{len(part.classes)} classes"]
         else:
             words = [self.task[:1].upper() + self.task[1:], f"{part.range[0]:g} to {part.range[1]:g}"]
         if part.derived:
             words.append("derived labels")
-        if self.transductive:
-            words.append("with the test speaker's other audio (transductive)")
         return ", ".join(words)
 
 

@@ -16,6 +16,8 @@ from ser.scoring.text import shown, with_interval
 
 STRIP_HEIGHT = 34
 DOT = 4.5
+# Values closer than this share an axis that does not blow up their difference.
+LEAST_SPAN = 0.02
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,16 @@ class Scale:
     def around(cls, values: Sequence[float], width: float, ticks: int = 4) -> Scale:
         """The axis with about ``ticks`` round steps that holds all ``values``."""
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
-        span = max(high - low, 1e-3)
+        if high - low < LEAST_SPAN:
+            low, high = low - LEAST_SPAN, high + LEAST_SPAN
+        span = high - low
         power = 10.0 ** math.floor(math.log10(span / ticks))
         step = next(m * power for m in (1, 2, 5, 10) if span / (m * power) <= ticks)
         return cls(math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step, step, width)
 
     def __call__(self, value: float) -> float:
         """The place of a value in pixels."""
-        share = (value - self.low) / max(self.high - self.low, 1e-12)
+        share = (value - self.low) / (self.high - self.low)
         return self.pad + share * (self.width - 2 * self.pad)
 
     @property
@@ -75,31 +79,29 @@ def axis(scale: Scale) -> str:
 
 def interval_strip(value: Value, scale: Scale, metric: str) -> str:
     """One row of a forest plot: the value as a dot on its interval."""
-    middle, parts = STRIP_HEIGHT / 2, [_grid(scale, STRIP_HEIGHT)]
-    label = f"{metric} {with_interval(value, metric)}"
+    parts, label = [], f"{metric} {with_interval(value, metric)}"
     if value.low is not None and value.high is not None:
         left, right = scale(value.low), scale(value.high)
         parts.append(
-            f'<path class="interval" d="M{left:.1f} {middle}H{right:.1f}M{left:.1f} {middle - 4}v8'
-            f'M{right:.1f} {middle - 4}v8"/>'
+            f'<path class="interval" d="M{left:.1f} 0H{right:.1f}M{left:.1f} -4v8M{right:.1f} -4v8"/>'
         )
     if value.value is not None:
-        parts.append(f'<circle class="value" cx="{scale(value.value):.1f}" cy="{middle}" r="{DOT}"/>')
-    return _svg(scale.width, STRIP_HEIGHT, "".join(parts), label, "strip")
+        parts.append(f'<circle class="value" cx="{scale(value.value):.1f}" r="{DOT}"/>')
+    return _strip(scale, "".join(parts), label)
 
 
 def speaker_strip(rows: Sequence[SpeakerRow], metric: str, mean: float | None, scale: Scale) -> str:
     """One row of dots, a speaker each, pushed apart where they would hide each other."""
     known = [(row.metrics[metric], row.speaker, row.utterances) for row in rows]
     known = sorted(mark for mark in known if mark[0] is not None)
-    radius = DOT if len(known) <= 60 else 3.0
+    radius = _radius(len(known))
     offsets = dodge([scale(value) for value, *_ in known], radius)
-    height = 2 * (max(map(abs, offsets), default=0.0) + radius + 7)
-    middle, parts = height / 2, [_grid(scale, height)]
+    half = max(map(abs, offsets), default=0.0) + radius + 4
+    parts = []
     if mean is not None:
-        parts.append(f'<path class="mean" d="M{scale(mean):.1f} 3V{height - 3:.1f}"/>')
+        parts.append(f'<path class="mean" d="M{scale(mean):.1f} {-half:.1f}V{half:.1f}"/>')
     for (value, speaker, utterances), offset in zip(known, offsets, strict=True):
-        name, place = escape(speaker, quote=True), f'cx="{scale(value):.1f}" cy="{middle + offset:.1f}"'
+        name, place = escape(speaker, quote=True), f'cx="{scale(value):.1f}" cy="{offset:.1f}"'
         parts.append(
             f'<circle class="speaker" data-speaker="{name}" {place} r="{radius}">'
             f"<title>{name}: {shown(value, metric)}, {utterances} utterances</title></circle>"
@@ -108,7 +110,7 @@ def speaker_strip(rows: Sequence[SpeakerRow], metric: str, mean: float | None, s
     label = f"{metric} of {len(values)} speakers"
     if values:
         label += f", from {shown(min(values), metric)} to {shown(max(values), metric)}"
-    return _svg(scale.width, height, "".join(parts), label, "strip")
+    return _strip(scale, "".join(parts), label)
 
 
 def dodge(places: Sequence[float], radius: float, rows: int = 4) -> list[float]:
@@ -135,18 +137,18 @@ def layer_bars(fits: Sequence[Fit], width: float = 320, height: float = 150) -> 
     count = max(map(len, table), default=0)
     table = [weights for weights in table if len(weights) == count]
     means = [sum(weights[i] for weights in table) / len(table) for i in range(count)]
-    top, bottom, left = 16.0, height - 22.0, 34.0
-    most = max(max(map(max, table)), 1e-9)
+    top, bottom, left = 8.0, height - 22.0, 34.0
+    y = Scale.around([0.0, max(map(max, table))], 0, ticks=3)
     room = (width - left - 6) / count
 
     def level(weight: float) -> float:
-        return bottom - weight / most * (bottom - top)
+        return bottom - weight / y.high * (bottom - top)
 
     parts = []
-    for tick in (0.0, most / 2, most):
+    for tick in y.ticks:
         parts.append(f'<path class="grid" d="M{left:.1f} {level(tick):.1f}H{width - 6:.1f}"/>')
         parts.append(
-            f'<text x="{left - 6:.1f}" y="{level(tick) + 4:.1f}" text-anchor="end">{shown(tick)[:3]}</text>'
+            f'<text x="{left - 6:.1f}" y="{level(tick) + 4:.1f}" text-anchor="end">{y.name(tick)}</text>'
         )
     best = means.index(max(means))
     every = max(1, math.ceil(count / 13))
@@ -168,7 +170,7 @@ def layer_bars(fits: Sequence[Fit], width: float = 320, height: float = 150) -> 
     return _svg(width, height, "".join(parts), label, "bars")
 
 
-def curves(fits: Sequence[Fit], key: str, label: str, width: float = 320, height: float = 150) -> str:
+def curves(fits: Sequence[Fit], key: str, label: str, width: float = 240, height: float = 140) -> str:
     """One line a fold over the epochs, with a dot at the epoch that was chosen."""
     lines = []
     for fit in fits:
@@ -182,7 +184,7 @@ def curves(fits: Sequence[Fit], key: str, label: str, width: float = 320, height
     left, top, bottom = 38.0, 8.0, height - 22.0
 
     def at(epoch: float, value: float) -> tuple[float, float]:
-        share = (value - y.low) / max(y.high - y.low, 1e-12)
+        share = (value - y.low) / (y.high - y.low)
         return left + x(epoch), bottom - share * (bottom - top)
 
     parts = []
@@ -206,10 +208,33 @@ def curves(fits: Sequence[Fit], key: str, label: str, width: float = 320, height
     return _svg(width, height, "".join(parts), f"{label} by epoch, {len(lines)} folds", "lines")
 
 
-def _grid(scale: Scale, height: float) -> str:
-    """A vertical hairline at every tick."""
-    path = "".join(f"M{scale(tick):.1f} 0V{height:.1f}" for tick in scale.ticks)
-    return f'<path class="grid" d="{path}"/>'
+def _strip(scale: Scale, content: str, label: str) -> str:
+    """A picture as high as the table cell around it, its ``content`` drawn about y = 0 in the middle.
+
+    The hairlines at the ticks thus run on from row to row.
+    """
+    lines = "".join(
+        f'<line class="grid" x1="{scale(tick):.1f}" x2="{scale(tick):.1f}" y1="0" y2="100%"/>'
+        for tick in scale.ticks
+    )
+    return (
+        f'<svg class="strip" width="{scale.width:g}" height="100%" role="img"'
+        f' aria-label="{escape(label, quote=True)}">{lines}'
+        f'<svg y="50%" height="1" overflow="visible">{content}</svg></svg>'
+    )
+
+
+def row_height(rows: Sequence[SpeakerRow], metric: str, scale: Scale) -> float:
+    """Pixels that ``speaker_strip`` needs."""
+    values = sorted(row.metrics[metric] for row in rows if row.metrics[metric] is not None)
+    radius = _radius(len(values))
+    offsets = dodge([scale(value) for value in values], radius)
+    return max(STRIP_HEIGHT, 2 * (max(map(abs, offsets), default=0.0) + radius + 6))
+
+
+def _radius(count: int) -> float:
+    """Of a speaker's dot: smaller where there are many."""
+    return DOT if count <= 60 else 3.0
 
 
 def _svg(width: float, height: float, content: str, label: str, kind: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -25,6 +25,8 @@ from ser.scoring.table import (
 )
 from ser.scoring.text import counted, shown, with_interval
 
+INDUCTIVE = "Inductive: a system hears the utterance alone"
+TRANSDUCTIVE = "Transductive: a system also uses the test speaker's other audio, without labels"
 FOREST_WIDTH, SPEAKERS_WIDTH = 250, 620
 
 
@@ -84,6 +86,18 @@ class Section:
         )
 
     @property
+    def title(self) -> str:
+        """The label, and its classes or range."""
+        return self.tables[0].label
+
+    @property
+    def captions(self) -> list[str]:
+        """What each table's systems may hear; nothing where all hear the utterance alone."""
+        if not any(table.transductive for table in self.tables):
+            return [""] * len(self.tables)
+        return [TRANSDUCTIVE if table.transductive else INDUCTIVE for table in self.tables]
+
+    @property
     def rows(self) -> list[Row]:
         """Rows of all tables."""
         return [row for table in self.tables for row in table.rows]
@@ -118,7 +132,8 @@ def report(benchmarks: Sequence[Benchmark], title: str, command: str) -> str:
     environment.globals.update(
         axis=_picture(plots.axis), interval_strip=_picture(plots.interval_strip),
         speaker_strip=_picture(plots.speaker_strip), layer_bars=_picture(plots.layer_bars),
-        curves=_picture(plots.curves), facts=facts, footnotes=footnotes, sections=sections,
+        curves=_picture(plots.curves), row_height=plots.row_height, facts=facts, footnotes=footnotes,
+        sections=sections,
         speaker_metric=speaker_metric, speaker_mean=speaker_mean, learned_layers=learned_layers,
         layer_note=layer_note, confusion_rows=confusion_rows, parameters_cell=parameters_cell,
         speed_cell=speed_cell, shown=shown, with_interval=with_interval, counted=counted, row_of=row_of,
@@ -178,7 +193,7 @@ def plain_fact(fact: str) -> str:
     return fact.replace("**", "")
 
 
-def _picture(function):  # noqa: ANN001, ANN202
+def _picture(function: Callable[..., str]) -> Callable[..., Markup]:
     """A picture as markup that the template does not escape again; it has escaped its own text."""
     return lambda *arguments: Markup(function(*arguments))
 
