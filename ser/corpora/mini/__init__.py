@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 LOG = get_logger(__name__)
+# The options that decide what the corpus is.
+SETTINGS = ("seed", "strength", "utterances", "speakers", "dialogues", "turns")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The options of ``ser prepare mini``."""
     options: list[tuple[str, type, Any, str]] = [
-        ("out", Path, Path("data"), "folder for the data directories, the audio and the truth"),
+        ("out", str, "data", "folder for the data directories, the audio and the truth"),
         ("utterances", int, 600, "utterances outside dialogues"),
-        ("speakers", int, 20, "speakers: a quarter for test, 15 %% for validation"),
+        ("speakers", int, 20, "speakers: a quarter for test, three twentieths for validation"),
         ("strength", float, 1.0, "how strongly the planted state drives voice and wording, 0 to 1"),
         ("seed", int, 0, "seed of everything"),
         ("dialogues", int, 40, "dialogues; 0 for none"),
@@ -46,28 +48,28 @@ def prepare(args: Namespace) -> None:
     out = Path(args.out)
     people = speakers.draw_speakers(args.speakers, args.seed)
     planned = {"utterances": design.plan_utterances(people, args.utterances, args.strength, args.seed)}
-    if args.dialogues:
-        planned["dialogues"] = dialogues.plan_dialogues(
-            people, args.dialogues, args.turns, args.strength, args.seed
-        )
-    everything = [utterance for part in planned.values() for utterance in part]
-    LOG.info("mini: %d utterances of %d synthetic speakers", len(everything), len(people))
-    lengths = audio.make_audio(everything, out / "audio", args.nj)
-
     labels = write.schema(design.CENTRES, ["arousal", "valence"])
     parts = [
         (name, [u for u in planned["utterances"] if u.speaker.set == name], labels) for name in speakers.SETS
     ]
     if args.dialogues:
-        parts.append(("dialogues", planned["dialogues"], write.schema(dialogues.CLASSES, ["arousal"])))
-    settings = {
-        name: getattr(args, name)
-        for name in ("seed", "strength", "utterances", "speakers", "dialogues", "turns")
-    }
+        turns = dialogues.plan_dialogues(people, args.dialogues, args.turns, args.strength, args.seed)
+        planned["dialogues"] = turns
+        parts.append(("dialogues", turns, write.schema(dialogues.CLASSES, ["arousal"])))
+    everything = [utterance for part in planned.values() for utterance in part]
+
+    LOG.info("mini: %d utterances of %d synthetic speakers", len(everything), len(people))
+    lengths = audio.kept_audio(everything, out / "audio")
+    if missing := [utterance for utterance in everything if utterance.name not in lengths]:
+        # Until all is made, older directories must not pass for the labels of newer audio.
+        for name, _, _ in parts:
+            (out / name / "wav.scp").unlink(missing_ok=True)
+        lengths |= audio.make_audio(missing, out / "audio", args.nj, kept=len(lengths))
+    settings = {name: getattr(args, name) for name in SETTINGS}
     write.write_truth(out / "truth", planned, people, settings)
     for name, utterances, schema in parts:
         write.data_dir(out / name, utterances, lengths, out / "audio", schema).write(out / name)
-        seconds = sum(lengths[utterance.name] for utterance in utterances) / 16000
+        seconds = sum(lengths[utterance.name] for utterance in utterances) / audio.RATE
         LOG.info("%s: %d utterances, %.1f minutes", out / name, len(utterances), seconds / 60)
 
 

@@ -96,7 +96,8 @@ def _in_child(reading: int, writing: int, work: Callable[[], bytes]) -> Any:
     """Write what ``work`` returns into the pipe and end this process, whatever happens."""
     code = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.close(reading)
         with os.fdopen(writing, "wb") as stream:
             stream.write(work())

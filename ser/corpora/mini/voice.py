@@ -20,6 +20,7 @@ SEMITONES_PER_RANGE = 0.037
 TILT_CORNER = 1000.0  # Hz
 NOISE_FLOOR = -68.0  # dBFS
 PEAK = 0.98
+PACE = 0.92  # of espeak-ng's own rate, which is brisk
 PADDING = 0.06  # seconds of noise before and after the speech
 SILENCE = 0.003  # of the peak: what is cut off at both ends
 
@@ -56,7 +57,7 @@ def ssml(text: str, delivery: Delivery) -> str:
     spread = float(np.clip(50 * delivery.range, 0, 100))
     semitones = delivery.pitch - 12 * math.log2(delivery.formant) - SEMITONES_PER_RANGE * (spread - 50)
     pitch = np.clip(50 + semitones / SEMITONES_PER_PITCH, 0, 100)
-    rate = 100 * delivery.rate / delivery.formant
+    rate = 100 * PACE * delivery.rate / delivery.formant
     return (
         f'<speak><prosody pitch="{pitch:.0f}" range="{spread:.0f}" rate="{rate:.0f}%">'
         f"{escape(text)}</prosody></speak>"
