@@ -28,7 +28,9 @@ def parser() -> Parser:
     parser.add_argument("--combine", action="store_true", help="put the finished jobs together")
     parser.add_argument("--frames-layers", help="keep the frames of these layers, e.g. 0,9,10")
     parser.add_argument("--batch-seconds", type=float, help="bound on the audio in a batch, padding included")
-    parser.add_argument("--skip-broken", action="store_true", help="leave out audio that cannot be used, and list it")
+    parser.add_argument(
+        "--skip-broken", action="store_true", help="leave out audio that cannot be used, and list it"
+    )
     parser.add_argument("--allow-pipes", action="store_true", help="run commands that stand in wav.scp")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--whisper-context", choices=["length", "30s"], default="length",
@@ -54,7 +56,9 @@ def main(argv: list[str]) -> None:
     if options.probe:
         sys.exit(0 if _probe(options.upstream, context, options.device, options.data) else 1)
     if options.data is None or options.feats is None:
-        raise UserError("a data directory and a folder for the features are needed", hint="See 'ser extract --help'")
+        raise UserError(
+            "a data directory and a folder for the features are needed", hint="See 'ser extract --help'"
+        )
 
     from ser.data.datadir import DataDir
     from ser.features.extract import Extraction, ExtractionSettings, share_cores
@@ -89,7 +93,9 @@ def _layers(text: str | None) -> tuple[int, ...]:
     try:
         return tuple(sorted({int(part) for part in text.split(",")})) if text else ()
     except ValueError:
-        raise UserError("layers are numbers with commas between", value=text, hint="For instance 0,9,10") from None
+        raise UserError(
+            "layers are numbers with commas between", value=text, hint="For instance 0,9,10"
+        ) from None
 
 
 def _probe(name: str, context: str, device: str, data: str | None) -> bool:

@@ -159,7 +159,9 @@ class Extraction:
         states = encode(self.upstream, list(waves.values()))
         for row, (utterance, (mean, deviation)) in enumerate(zip(waves, pool(states), strict=True)):
             if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
-                broken[utterance] = f"utterance {utterance!r}: features of {self.upstream.info.tag} are not finite"
+                broken[utterance] = (
+                    f"utterance {utterance!r}: features of {self.upstream.info.tag} are not finite"
+                )
                 continue
             arrays = {"pooled_mean": mean, "pooled_std": deviation}
             for layer in self.settings.frames_layers:

@@ -80,7 +80,7 @@ def plan_shards(batches: list[Batch]) -> list[Shard]:
     """
     total = sum(batch.seconds for batch in batches)
     seconds = min(max(total / SHARDS_IN_CORPUS, SHORTEST_SHARD), LONGEST_SHARD)
-    count = min(8 * math.ceil(total / seconds / 8), len(batches))
+    count = min(8 * max(1, math.ceil(total / seconds / 8)), len(batches))
     return [Shard(index, tuple(batches[index::count])) for index in range(count)]
 
 

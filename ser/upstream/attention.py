@@ -19,6 +19,8 @@ def self_attention(module: nn.Module, x: Tensor, bias: Tensor | None) -> Tensor:
         x: ``(B, F, D)``.
         bias: added to the scores, broadcast to ``(B, H, F, F)``; None for nothing.
     """
-    q, k, v = (split_heads(project(x), module.num_heads) for project in (module.q_proj, module.k_proj, module.v_proj))
+    q, k, v = (
+        split_heads(project(x), module.num_heads) for project in (module.q_proj, module.k_proj, module.v_proj)
+    )
     attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     return module.out_proj(attended.transpose(1, 2).flatten(2))

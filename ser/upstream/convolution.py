@@ -69,7 +69,9 @@ def group_norm(norm: nn.GroupNorm, x: Tensor, lengths: Tensor) -> Tensor:
         return norm(x)
     normed = torch.zeros_like(x)
     for row, out, length in zip(x, normed, lengths.tolist(), strict=True):
-        out[:, :length] = F.group_norm(row[None, :, :length], norm.num_groups, norm.weight, norm.bias, norm.eps)[0]
+        out[:, :length] = F.group_norm(
+            row[None, :, :length], norm.num_groups, norm.weight, norm.bias, norm.eps
+        )[0]
     return normed
 
 

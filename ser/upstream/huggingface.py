@@ -27,7 +27,12 @@ from ser.upstream.wav2vec2 import Wav2Vec2Upstream, frame_rate
 from ser.upstream.whisper import WhisperUpstream
 
 CONTEXTS = ("length", "30 s")
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 # Weights of the training objective, which no hidden state depends on.
 NOT_IN_ENCODER = ("masked_spec_embed", "adapter.", "intermediate_ffn.", "decoder.")
 
@@ -69,7 +74,9 @@ def _build(
         raise UserError(f"context '{context}' is Whisper's; {tag} is {family}", hint="Leave it out")
     rate = int(preprocessor.get("sampling_rate", 16000))
 
-    def info(encoder: nn.Module, frames_a_second: float, layers: int, dim: int, batching: str = "padded") -> UpstreamInfo:
+    def info(
+        encoder: nn.Module, frames_a_second: float, layers: int, dim: int, batching: str = "padded"
+    ) -> UpstreamInfo:
         return UpstreamInfo(
             name=name, tag=tag, family=family, sample_rate=rate, frame_rate=frames_a_second, num_layers=layers + 1,
             dim=dim, parameters=count_parameters(encoder), checkpoint=hash_files(weight_files(where)),
@@ -78,7 +85,9 @@ def _build(
 
     if family == "whisper":
         encoder = load_whisper_encoder(where, config)
-        extractor = transformers.WhisperFeatureExtractor(**{"feature_size": config.num_mel_bins, **preprocessor})
+        extractor = transformers.WhisperFeatureExtractor(
+            **{"feature_size": config.num_mel_bins, **preprocessor}
+        )
         stride = extractor.hop_length * encoder.conv1.stride[0] * encoder.conv2.stride[0]
         about = info(encoder, rate / stride, config.encoder_layers, config.d_model)
         return WhisperUpstream(encoder, about, extractor)
@@ -127,16 +136,24 @@ class OneByOneUpstream(Upstream):
             short, long = upstream._states(noise[:rate]), upstream._states(noise)
         # One second more gives one second's frames more, whatever is lost at the edges.
         upstream.info = info(
-            model, float(long[0].shape[1] - short[0].shape[1]), len(short) - 1, short[0].shape[2], "one by one"
+            model,
+            float(long[0].shape[1] - short[0].shape[1]),
+            len(short) - 1,
+            short[0].shape[2],
+            "one by one",
         )
         return upstream
 
     def encode(self, wave: Tensor, lengths: Tensor, last_layer: int) -> tuple[list[Tensor], Tensor]:
         """See :meth:`Upstream.encode`."""
         rows = [
-            self._states(row[:length])[: last_layer + 1] for row, length in zip(wave, lengths.tolist(), strict=True)
+            self._states(row[:length])[: last_layer + 1]
+            for row, length in zip(wave, lengths.tolist(), strict=True)
         ]
-        layers = [pad_sequence([state[0] for state in states], batch_first=True) for states in zip(*rows, strict=True)]
+        layers = [
+            pad_sequence([state[0] for state in states], batch_first=True)
+            for states in zip(*rows, strict=True)
+        ]
         return layers, torch.tensor([row[0].shape[1] for row in rows], device=wave.device)
 
     def _states(self, wave: Tensor) -> list[Tensor]:
@@ -155,7 +172,9 @@ def locate(where: str) -> str:
     folder = Path(where).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise UserError("no config.json in this folder", file=folder, hint="Give a Hugging Face model folder")
+            raise UserError(
+                "no config.json in this folder", file=folder, hint="Give a Hugging Face model folder"
+            )
         return str(folder)
     if where.startswith((".", "/", "~")) or where.endswith("/") or where.count("/") > 1 or os.sep not in "/":
         raise UserError("no such folder", file=where, hint="Give a Hugging Face model folder or a hub name")
@@ -168,7 +187,9 @@ def read_preprocessor(where: str) -> dict[str, Any]:
 
     with quiet_transformers():
         try:
-            found = cached_file(where, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+            found = cached_file(
+                where, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False
+            )
         except OSError:
             found = None
     if found is None:
@@ -177,7 +198,11 @@ def read_preprocessor(where: str) -> dict[str, Any]:
         fields = json.loads(Path(found).read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError("not JSON", file=found, value=str(error)) from None
-    return {k: v for k, v in fields.items() if k not in ("feature_extractor_type", "processor_class", "mel_filters")}
+    return {
+        k: v
+        for k, v in fields.items()
+        if k not in ("feature_extractor_type", "processor_class", "mel_filters")
+    }
 
 
 def _do_normalise(preprocessor: dict[str, Any], where: str) -> bool:
@@ -252,7 +277,9 @@ def hub_errors(where: str) -> Iterator[None]:
         if Path(where).is_dir():
             raise UserError("cannot be loaded", file=where, value=reason) from None
         raise UserError(
-            f"'{where}' is no folder here and cannot be had from the hub", value=reason, hint="Give the folder"
+            f"'{where}' is no folder here and cannot be had from the hub",
+            value=reason,
+            hint="Give the folder",
         ) from None
 
 

@@ -52,7 +52,8 @@ class OpensmileUpstream(Upstream):
     def encode(self, wave: Tensor, lengths: Tensor, last_layer: int) -> tuple[list[Tensor], Tensor]:
         """See :meth:`Upstream.encode`."""
         vectors = [
-            self._functionals(row[:length]) for row, length in zip(wave.cpu().numpy(), lengths.tolist(), strict=True)
+            self._functionals(row[:length])
+            for row, length in zip(wave.cpu().numpy(), lengths.tolist(), strict=True)
         ]
         layer = torch.from_numpy(np.stack(vectors))[:, None].to(wave.device)
         return [layer], torch.ones_like(lengths)

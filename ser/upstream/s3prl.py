@@ -46,7 +46,11 @@ def load_s3prl(entry: str, checkpoint: str | None, name: str, tag: str) -> Upstr
         wants = entry.endswith(WANT_CHECKPOINT)
         if wants and checkpoint is None:
             raise UserError(f"'{entry}' needs a checkpoint", hint=f"Write s3prl:{entry}:<path>")
-        if checkpoint is not None and not checkpoint.startswith(("http://", "https://")) and not os.path.exists(checkpoint):
+        if (
+            checkpoint is not None
+            and not checkpoint.startswith(("http://", "https://"))
+            and not os.path.exists(checkpoint)
+        ):
             raise UserError("no such checkpoint", file=checkpoint)
         first = "model_config" if entry == "baseline_local" else "ckpt"
         options = {} if checkpoint is None else {first: checkpoint}
@@ -68,7 +72,11 @@ def _entry(entry: str) -> Callable[..., nn.Module]:
     if entry not in known:
         near = difflib.get_close_matches(entry, known, n=3, cutoff=0.5)
         hint = f"The nearest of S3PRL's {len(known)} names are {', '.join(near)}" if near else None
-        hint = f"{hint}; a Hugging Face folder is written hf:<path>" if hint else "A Hugging Face folder is written hf:<path>"
+        hint = (
+            f"{hint}; a Hugging Face folder is written hf:<path>"
+            if hint
+            else "A Hugging Face folder is written hf:<path>"
+        )
         raise UserError("no such upstream", value=entry, hint=hint)
     return getattr(s3prl.hub, entry)
 
@@ -114,9 +122,13 @@ class S3prlUpstream(Upstream):
         """See :meth:`Upstream.encode`."""
         with preserved_random_state():
             rows = [
-                self._states(row[:length])[: last_layer + 1] for row, length in zip(wave, lengths.tolist(), strict=True)
+                self._states(row[:length])[: last_layer + 1]
+                for row, length in zip(wave, lengths.tolist(), strict=True)
             ]
-        layers = [pad_sequence([state[0] for state in states], batch_first=True) for states in zip(*rows, strict=True)]
+        layers = [
+            pad_sequence([state[0] for state in states], batch_first=True)
+            for states in zip(*rows, strict=True)
+        ]
         return layers, torch.tensor([row[0].shape[1] for row in rows], device=wave.device)
 
     def _states(self, wave: Tensor) -> list[Tensor]:

@@ -36,7 +36,9 @@ def import_torchaudio() -> types.ModuleType:
 
 def _stub() -> types.ModuleType:
     """An extension that says it is absent, with the names that torchaudio takes from it."""
-    stub = types.ModuleType(EXTENSION, "Stands in for torchaudio's compiled extension, which cannot load here.")
+    stub = types.ModuleType(
+        EXTENSION, "Stands in for torchaudio's compiled extension, which cannot load here."
+    )
     stub._IS_TORCHAUDIO_EXT_AVAILABLE = False
     stub._IS_ALIGN_AVAILABLE = False
     stub._check_cuda_version = lambda: None
