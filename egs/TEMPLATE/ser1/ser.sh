@@ -1,0 +1,346 @@
+#!/usr/bin/env bash
+# The stage engine of utterance-level recipes. A recipe's run.sh calls it:
+#   ./ser.sh --upstreams "fbank mfcc" ... -- "$@"      # the recipe's settings, then the user's
+set -euo pipefail
+PROGRAM=run.sh # what the user has called, for messages
+
+stage=1
+stop_stage=13
+list=false
+dry_run=false
+force=false
+nj=0
+db_root=
+corpus_home=
+local_data=
+prepare_options=
+data_sets=all
+upstreams="fbank"
+extract_options=
+train_configs=
+seeds=0
+train_options=
+predict_options=
+score_options=
+title=
+extras=
+python=
+help_message="Usage: ./run.sh [options]
+From a corpus to a table of upstreams, in stages. What is done and made from the same is not done again.
+
+What to run:
+  --stage S, --stop-stage S   first and last stage, by number or name (./run.sh --list shows them)
+  --list                      show the stages
+  --dry-run                   show what would be done, and why
+  --force                     do the stages asked for again, whatever their marks say
+  --nj N                      jobs at once (0: one a core)
+  --config FILE               read options from name=value lines
+
+What it is run on:
+  --db-root DIR               where the corpus lies
+  --upstreams \"A B\"           fbank mfcc mel hubert_base ... (S3PRL), s3prl:<entry>:<checkpoint>,
+                              hf:<folder or hub name>, egemaps, compare (openSMILE)
+  --train-configs \"A B\"       one experiment for each upstream and each of these files
+  --seeds \"0 1 2\"             seeds of the training
+  --prepare-options \"...\"     for 'ser prepare <corpus>'
+  --extract-options \"...\"     for 'ser extract': --skip-broken, --frames-layers 0,9, --whisper-context 30s, --device cuda
+  --train-options \"...\"       for 'ser train', over the configuration
+  --predict-options \"...\"     for 'ser predict'
+  --score-options \"...\"       for 'ser score': --draws 1000
+
+What a recipe sets:
+  --local-data \"COMMAND\"      writes data/<set> for every set
+  --data-sets \"all\"           a cross-validated corpus (data/all/utt2fold), or \"train validation test\", the rest being tests
+  --corpus-home \"TEXT\"        where the corpus is to be had, if it is not made
+  --title TEXT                of the table
+  --extras \"A B\"              parts of the environment: espeak, opensmile (added for egemaps and compare)
+  --python P                  the Python to build the environment with"
+
+recipe_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$recipe_dir"
+# shellcheck source=utils/parse_options.sh
+. utils/parse_options.sh # the recipe's own, up to --
+user_options=("$@")
+# shellcheck source=utils/parse_options.sh
+. utils/parse_options.sh # the user's
+# shellcheck source=utils/stages.sh
+. utils/stages.sh
+# shellcheck source=utils/upstream_names.sh
+. utils/upstream_names.sh
+(($# == 0)) || die "'$1' is no option. See './run.sh --help'."
+
+stage_names=(- data lint extract extract-text units papt adapt-extract train predict calibrate fuse score benchmark)
+stage_whats=(- "the corpus to data directories" "checks of the data directories" "audio to features"
+  "transcripts to features" "frames to units" "pre-training on units, adapted" "features of the adapted encoder"
+  "features to trained folds" "trained folds to predictions" "calibrated predictions" "several systems as one"
+  "predictions to scores with intervals" "all experiments to RESULTS.md, results.csv, report.html")
+off=" 4 5 6 7 10 11 " # later releases fill them
+
+number_of() { # a stage's number or name, as its number
+  local number
+  for number in "${!stage_names[@]}"; do
+    ((number)) || continue
+    if [[ $1 == "$number" || $1 == "${stage_names[number]}" ]]; then
+      [[ $off == *" $number "* ]] && die "stage $number ${stage_names[number]} is not in this release. See './run.sh --list'."
+      first_or_last=$number
+      return
+    fi
+  done
+  die "there is no stage '$1'. Stages: ${stage_names[*]:1}"
+}
+
+if [[ $list == true ]]; then
+  for number in {1..13}; do
+    note=""
+    [[ $off == *" $number "* ]] && note="   (not in this release)"
+    printf '%3d %-14s %s\n' "$number" "${stage_names[number]}" "${stage_whats[number]}$note"
+  done
+  exit 0
+fi
+number_of "$stage" && stage=$first_or_last
+number_of "$stop_stage" && stop_stage=$first_or_last
+((stage <= stop_stage)) || die "--stage $stage comes after --stop-stage $stop_stage."
+[[ $nj =~ ^[0-9]+$ ]] || die "--nj takes a number, not '$nj'."
+((nj)) || nj=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+
+# Lists of words. --stage and --force stay out of what goes on after a failure.
+read -ra sets <<<"$data_sets"
+read -ra prepare_words <<<"$prepare_options"
+read -ra extract_words <<<"$extract_options"
+read -ra train_words <<<"$train_options"
+read -ra predict_words <<<"$predict_options"
+read -ra score_words <<<"$score_options"
+read -ra seed_words <<<"$seeds"
+read -ra config_words <<<"$train_configs"
+((${#sets[@]})) || die "--data-sets is empty."
+tests=("${sets[@]:2}") parts=("${sets[@]:2}") # the test sets, and the folders of their predictions
+case ${#sets[@]} in
+  1) tests=("${sets[0]}") parts=("test") ;;
+  2) die "--data-sets is one cross-validated set, or training, validation and test sets, not '$data_sets'." ;;
+esac
+for word in "${seed_words[@]}"; do [[ $word =~ ^[0-9]+$ ]] || die "--seeds takes numbers, not '$word'."; done
+
+names_and_tags "$upstreams" "$extract_options" # sets names, tags, checkpoints
+for name in "${names[@]}"; do
+  [[ ! $name =~ ^(opensmile:|egemaps$|compare$) ]] || extras+=" opensmile"
+done
+for config in "${config_words[@]}"; do [[ -f $config ]] || die "--train-configs: there is no file '$config' in $recipe_dir."; done
+[[ -z $db_root ]] || db_root=$(found "$db_root")
+[[ -z $db_root || -d $db_root ]] || die "--db-root: there is no folder '$db_root'.${corpus_home:+ $corpus_home}"
+
+resume_options=""
+for ((i = 0; i < ${#user_options[@]}; i++)); do
+  case ${user_options[i]} in
+    --stage) i=$((i + 1)) ;;
+    --stage=* | --force=*) ;;
+    --force) [[ ${user_options[i + 1]-} =~ ^(true|false)$ ]] && i=$((i + 1)) ;;
+    *) resume_options+="${resume_options:+ }$(printf '%q' "${user_options[i]}")" ;;
+  esac
+done
+
+if [[ $stage == 1 && -n $corpus_home && -z $db_root && $dry_run == false ]] && [[ ! -f .marks/data.data || $force == true ]]; then
+  die "where is the corpus? Give its folder: ./run.sh --db-root <folder>. $corpus_home"
+fi
+
+began=$SECONDS
+export SER_INSTALL=${SER_INSTALL:-true} SER_EXTRAS=$extras SER_PYTHON=$python
+[[ $dry_run == false ]] || SER_INSTALL=false
+extract_cmd=run.sh
+train_cmd=run.sh
+# shellcheck source=path.sh
+. ./path.sh
+# shellcheck source=cmd.sh
+. ./cmd.sh
+release=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$SER_ROOT/ser/__init__.py")
+
+stage_data() {
+  local command set
+  item data
+  read -ra command <<<"$local_data"
+  ((${#command[@]})) || die "--local-data is empty: which command writes the data directories?"
+  if [[ -n $corpus_home && -z $db_root ]]; then
+    [[ -f $_mark && $force == false ]] && return # there is nothing to compare it with
+    db_root="<folder>"
+  fi
+  [[ -z $db_root ]] || command+=(--db-root "$db_root")
+  command+=(--out data ${prepare_words[@]+"${prepare_words[@]}"})
+  setting command "${command[*]}"
+  setting release "$release"
+  [[ -z $db_root || $db_root == "<folder>" ]] || from_named corpus "$db_root"
+  for set in "${sets[@]}"; do promise data/"$set"/{wav.scp,utt2spk,spk2utt,labels.yaml}; done
+  if todo; then
+    work run.sh log/data.log "${command[@]}"
+    item_end
+  fi
+}
+
+declare -A audio_digests=()
+audio_of() { # set: notes the content of the audio itself as an input
+  local set=$1
+  [[ -f data/$set/wav.scp ]] || return 0
+  audio_digests[$set]=${audio_digests[$set]-$("${_marks[@]}" digest --audio "data/$set/wav.scp")}
+  setting "audio of data/$set" "${audio_digests[$set]}"
+}
+
+stage_lint() {
+  local set
+  for set in "${sets[@]}"; do
+    item "$set"
+    from 1 "data/$set/utt2spk" "data/$set/*"
+    audio_of "$set"
+    setting release "$release"
+    if todo; then
+      work "run.sh --show" "log/lint_$set.log" ser prepare validate "data/$set"
+      item_end
+    fi
+  done
+}
+
+stage_extract() {
+  local i tag set feats extract
+  for i in "${!names[@]}"; do
+    for set in "${sets[@]}"; do
+      tag=${tags[i]} feats=feats/${tags[i]}/$set
+      item "$tag/$set"
+      from 1 "data/$set/wav.scp" "data/$set/utt2spk"
+      [[ ! -f data/$set/segments ]] || from 1 "data/$set/segments"
+      [[ ! -f data/$set/utt2dur ]] || from 1 "data/$set/utt2dur"
+      audio_of "$set"
+      [[ -z ${checkpoints[i]} ]] || from_named "checkpoint of $tag" "${checkpoints[i]}"
+      setting upstream "${names[i]%%:*}"
+      setting "extract options" "$extract_options"
+      setting release "$release"
+      promise "$feats"/{pooled_mean.scp,meta.yaml}
+      clear_first "$feats"
+      if todo; then
+        extract=(ser extract "data/$set" "$feats" --upstream "${names[i]}" ${extract_words[@]+"${extract_words[@]}"} --nj "$nj")
+        work "$extract_cmd" "JOB=1:$nj" "log/extract_${tag}_$set.JOB.log" "${extract[@]}" --job JOB
+        work run.sh "log/extract_${tag}_$set.combine.log" "${extract[@]}" --combine
+        item_end
+      fi
+    done
+  done
+}
+
+each_experiment() { # function: calls it for every upstream and configuration
+  local tag config
+  for tag in "${tags[@]}"; do
+    for config in ${config_words[@]+"${config_words[@]}"}; do "$1" "$tag" "$config" "exp/${tag}_$(basename "$config" .yaml)"; done
+  done
+}
+
+from_features() { # tag: all that training reads of data directories and features
+  local set arks
+  for set in "${sets[@]}"; do
+    from 1 "data/$set/utt2spk" "data/$set/labels.yaml" "data/$set/utt2*" "data/$set/spk2*"
+    from 3 "feats/$1/$set/meta.yaml" "feats/$1/$set/pooled_*.scp"
+    mapfile -t arks < <(find "feats/$1/$set" -name '*pooled_*.ark' 2>/dev/null | LC_ALL=C sort)
+    from 3 ${arks[@]+"${arks[@]}"}
+  done
+}
+
+bracketed() { # prefix folder...: [prefix/a,prefix/b]
+  local joined
+  joined=$(printf ",$1/%s" "${@:2}")
+  printf '[%s]\n' "${joined:1}"
+}
+
+clear_first_other_seeds() { # experiment: seeds not asked for now would stay behind with the old configuration
+  local folder
+  for folder in "$1"/seed*; do
+    [[ " $seeds " == *" ${folder##*/seed} "* ]] || clear_first "$folder"
+  done
+}
+
+train_one() { # tag config experiment
+  local seed train shares=$nj
+  train=(ser train --config "$2" --data "data/${sets[0]}" --feats "feats/$1/${sets[0]}")
+  if ((${#sets[@]} > 1)); then
+    train+=(--validation-data "data/${sets[1]}" --validation-feats "feats/$1/${sets[1]}")
+    train+=(--test-data "$(bracketed data "${tests[@]}")" --test-feats "$(bracketed "feats/$1" "${tests[@]}")")
+    shares=1 # there is one fold
+  fi
+  for seed in "${seed_words[@]}"; do
+    item "${3#exp/}/seed$seed"
+    from_features "$1"
+    from 0 "$2"
+    setting "train options" "$train_options"
+    setting release "$release"
+    promise "$3/config.yaml" "$3/seed$seed/*/model.safetensors"
+    clear_first "$3/seed$seed"
+    [[ $force == true ]] || clear_first_other_seeds "$3"
+    if todo; then
+      work "$train_cmd" "JOB=1:$shares" "log/train_${3#exp/}_seed$seed.JOB.log" \
+        "${train[@]}" --exp "$3" --seed "$seed" ${train_words[@]+"${train_words[@]}"} --nj "$shares" --job JOB
+      item_end
+    fi
+  done
+}
+
+predict_one() { # tag config experiment
+  local part seed
+  item "${3#exp/}"
+  from_features "$1"
+  from 8 "$3/config.yaml"
+  for seed in "${seed_words[@]}"; do from 8 "$3/seed$seed/*/model.safetensors"; done
+  setting "predict options" "$predict_options"
+  setting release "$release"
+  for part in "${parts[@]}"; do
+    for seed in "${seed_words[@]}"; do promise "$3/seed$seed/*/$part/pred.scp"; done
+  done
+  if todo; then
+    work run.sh "log/predict_${3#exp/}.log" ser predict "$3" ${predict_words[@]+"${predict_words[@]}"}
+    item_end
+  fi
+}
+
+score_one() { # tag config experiment
+  local i set part seed
+  item "${3#exp/}"
+  for i in "${!tests[@]}"; do
+    from 1 "data/${tests[i]}/utt2*" "data/${tests[i]}/labels.yaml"
+    for seed in "${seed_words[@]}"; do from 9 "$3/seed$seed/*/${parts[i]}/pred.scp" "$3/seed$seed/*/${parts[i]}/pred.ark"; done
+  done
+  setting "score options" "$score_options"
+  setting release "$release"
+  if todo; then
+    for i in "${!tests[@]}"; do
+      set=${tests[i]} part=${parts[i]}
+      work "run.sh --show" "log/score_${3#exp/}_$set.log" \
+        ser score "$3" --data "data/$set" --set "$part" ${score_words[@]+"${score_words[@]}"}
+      # A set without labels becomes a submission instead.
+      if [[ -s $3/submission_$part.csv ]]; then promise "$3/submission_$part.csv"; else promise "$3/scores.json"; fi
+    done
+    item_end
+  fi
+}
+
+stage_train() { each_experiment train_one; }
+stage_predict() { each_experiment predict_one; }
+stage_score() { each_experiment score_one; }
+
+stage_benchmark() {
+  local scores
+  item table
+  from 12 "exp/*/scores.json"
+  from 8 "exp/*/info.yaml"
+  setting title "$title"
+  setting release "$release"
+  promise RESULTS.md results.csv report.html
+  if todo; then
+    mapfile -t scores < <(compgen -G "exp/*/scores.json" | LC_ALL=C sort)
+    work "run.sh --show" log/benchmark.log ser benchmark table "${scores[@]%/scores.json}" --out . ${title:+--title "$title"}
+    item_end
+  fi
+}
+
+for ((number = stage; number <= stop_stage; number++)); do
+  [[ $off == *" $number "* ]] && continue
+  stage_begin "$number" "${stage_names[number]}" "${stage_whats[number]}"
+  "stage_${stage_names[number]}"
+  stage_end
+done
+_stage=""
+if [[ $dry_run == false && $stop_stage == 13 ]]; then
+  say "done in $(seconds_as_text $((SECONDS - began))): $recipe_dir/RESULTS.md, results.csv, report.html"
+fi
