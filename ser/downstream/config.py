@@ -41,7 +41,8 @@ class ModelConfig:
         pooling: ``mean``; ``mean+std`` (one layer only: the deviation of a sum of layers does not
             follow from the layers' deviations); ``std_per_layer``, which merges mean and each layer's
             own deviation with the same weights, a named approximation.
-        standardise: by the training set's mean and deviation (``global``), by each speaker's own
+        standardise: by the training set's mean and deviation (``global``) or its quantiles mapped to
+            normal scores (``quantile``: for functionals), by each speaker's own mean and deviation
             (``speaker``: uses all of a speaker's audio, test speakers' too), or not (``none``).
         head: ``linear``; ``superb`` (Linear(D, hidden), Linear(hidden, out), no activation between);
             ``mlp`` (Linear, ReLU, dropout, Linear).
@@ -51,7 +52,7 @@ class ModelConfig:
 
     layer: int | Literal["weighted"] = "weighted"
     pooling: Literal["mean", "mean+std", "std_per_layer"] = "mean"
-    standardise: Literal["global", "speaker", "none"] = "global"
+    standardise: Literal["global", "quantile", "speaker", "none"] = "global"
     head: Literal["linear", "superb", "mlp"] = "linear"
     hidden: int = 256
     dropout: float = 0.0
@@ -177,7 +178,9 @@ class TrainConfig:
         name = self.name or f"{layers}, {self.model.pooling}, {self.model.head}"
         options = []
         if self.model.standardise == "speaker":
-            options.append("per-speaker standardisation")
+            options.append("per-speaker standardisation (transductive)")
+        if self.model.standardise == "quantile":
+            options.append("normal scores")
         if self.task.emotion and self.task.class_weights == "balanced":
             options.append("balanced class weights")
         if self.task.label_smoothing:

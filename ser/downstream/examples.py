@@ -53,7 +53,7 @@ class PooledFeatures:
 
     def take(self, rows: Tensor) -> Tensor:
         """Some utterances by row number: (B,) -> (B, S, L, D)."""
-        return self._read(rows.tolist()) if self._cache is None else self._cache[rows]
+        return self._read(rows.tolist()) if self._cache is None else self._cache.index_select(0, rows)
 
     def standardise_by_speaker(self, speakers: Sequence[str]) -> None:
         """Replace the features by their standardised values, each speaker by their own statistics.

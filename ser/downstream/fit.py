@@ -72,7 +72,7 @@ class Fit:
         self.accelerator = accelerator
         self._order = torch.Generator().manual_seed(seed)
         model = UtteranceModel(config.model, examples.pooled.shape, task.outputs)
-        if config.model.standardise == "global":
+        if config.model.standardise in ("global", "quantile"):
             model.standardiser.fit(examples.pooled.take(part) for part in rows.split(PREDICTION_BATCH))
         options = config.optimizer
         groups = model.parameter_groups(options.lr, options.weight_decay, options.layer_weights_lr_factor)

@@ -25,7 +25,7 @@ class LayerWeights(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., L, D) -> (..., D)."""
-        return torch.einsum("...ld,l->...d", x, self.weights())
+        return (x * self.weights()[:, None]).sum(-2)
 
 
 class SingleLayer(nn.Module):

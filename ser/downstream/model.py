@@ -11,7 +11,7 @@ from ser.downstream.config import ModelConfig
 from ser.downstream.heads import make_head
 from ser.downstream.layers import LayerWeights, SingleLayer
 from ser.downstream.pooling import masked_mean, pooled_statistics
-from ser.downstream.standardise import Standardiser
+from ser.downstream.standardise import NormalScores, Standardiser
 
 
 class UtteranceModel(nn.Module):
@@ -32,7 +32,7 @@ class UtteranceModel(nn.Module):
     def __init__(self, config: ModelConfig, shape: Sequence[int], outputs: int) -> None:
         super().__init__()
         self.statistics, num_layers, dim = shape
-        self.standardiser = Standardiser(shape)
+        self.standardiser = NormalScores(shape) if config.standardise == "quantile" else Standardiser(shape)
         self.layers = (
             LayerWeights(num_layers) if config.layer == "weighted" else SingleLayer(num_layers, config.layer)
         )
@@ -49,12 +49,12 @@ class UtteranceModel(nn.Module):
     def forward_frames(self, layers: Sequence[Tensor], lengths: Tensor) -> Tensor:
         """The same prediction from frames: L tensors (B, F, D) and lengths (B,) -> (B, K + A).
 
-        With S = 1 everything up to the mean is affine, so layers are merged frame by frame before
-        pooling, as SUPERB does; otherwise the statistics are taken first.
+        Where everything up to the mean is affine (S = 1, standardised by moments), layers are merged
+        frame by frame before pooling, as SUPERB does; otherwise the statistics are taken first.
         """
         frames = torch.stack(list(layers), dim=2)
-        if self.statistics == 2:
-            return self(pooled_statistics(frames, lengths))
+        if self.statistics == 2 or isinstance(self.standardiser, NormalScores):
+            return self(pooled_statistics(frames, lengths)[:, : self.statistics])
         merged = self.layers((frames - self.standardiser.mean[0]) / self.standardiser.deviation[0])
         return self.head(masked_mean(merged, lengths))
 
