@@ -18,8 +18,8 @@ from ser.scoring.text import counted
 EMOTION = "emotion"
 CLASS_METRICS = ("UAR", "WA", "macro-F1", "weighted F1")
 ATTRIBUTE_METRICS = ("O-CCC", "A-CCC", "PCC", "MAE")
-# What info.yaml lists when all of a speaker's audio, the test speakers' too, was looked at.
-TRANSDUCTIVE_OPTIONS = ("per-speaker standardisation",)
+# Words of the options in info.yaml that say that a test speaker's other audio was looked at.
+TRANSDUCTIVE_WORDS = ("transductive", "per-speaker standardisation")
 CONTEXTS = {"length": "utterance"}
 
 
@@ -93,7 +93,7 @@ class Row:
         """Whether it uses the test speaker's other audio."""
         options = self.scores.info.get("options") or []
         return bool(self.scores.info.get("transductive")) or any(
-            option in TRANSDUCTIVE_OPTIONS for option in options
+            word in str(option) for option in options for word in TRANSDUCTIVE_WORDS
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ser.core.errors import UserError
-from ser.scoring.benchmark import read_benchmarks
+from ser.scoring.benchmark import Row, read_benchmarks
 from ser.scoring.schema import Scores
 from ser.scoring.score import score_experiment
 from ser.scoring.table import comma_separated, markdown, terminal
@@ -56,6 +56,22 @@ def test_rows_best_first_and_transductive_systems_in_a_table_of_their_own(scored
         ("naturalness", False, ["whisper", "fbank"]),
         ("naturalness", True, ["egemaps_spk"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "info", "expected"),
+    [
+        (["per-speaker standardisation (transductive)"], {}, True),
+        (["per-speaker standardisation"], {}, True),
+        (["speakers adapted, transductive"], {}, True),
+        ([], {"transductive": True}, True),
+        (["balanced class weights"], {}, False),
+    ],
+)
+def test_transductive_systems_are_known_by_their_options(scored, options, info, expected):
+    scores = Scores.read(scored[0][0] / "scores.json")
+    scores.info = {**scores.info, "options": options, **info}
+    assert Row(scores, "emotion").transductive is expected
 
 
 def test_every_number_of_results_md_is_in_scores_json(scored):
