@@ -36,7 +36,7 @@ def parser() -> Parser:
     parser.add_argument("--whisper-context", choices=["length", "30s"], default="length",
                         help="what Whisper sees: the utterance, or 30 s with silence")  # fmt: skip
     parser.add_argument("--probe", action="store_true",
-                        help="compare batches with single utterances instead; exit code 1 above 1e-5")  # fmt: skip
+                        help="compare batches with single utterances; exit code 1 above 1e-5")  # fmt: skip
     parser.add_argument("--tag", action="store_true", help="print the upstream's short name instead")
     return parser
 
@@ -84,7 +84,8 @@ def main(argv: list[str]) -> None:
         timing = extraction.combine()
         log.info(
             "%s: %s of audio in %s, %.1f times real time",
-            options.feats, clock(timing["audio_seconds"]), clock(timing["wall_seconds"]), timing["times_real_time"],
+            options.feats, clock(timing["audio_seconds"]), clock(timing["wall_seconds"]),
+            timing["times_real_time"],
         )  # fmt: skip
 
 

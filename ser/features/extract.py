@@ -28,6 +28,8 @@ log = get_logger(__name__)
 # Raised when the numbers change, so that features of an older release are not taken for today's.
 FORMAT = 1
 READ_AHEAD = 2
+# A mean below this share of the standard deviation is rounding.
+MEAN_OF_NOTHING = 1e-3
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -77,6 +79,7 @@ class Extraction:
         self.reader = AudioReader(data, info.sample_rate, settings.allow_pipes)
         known = data.numbers("utt2dur") if "utt2dur" in data.tables else {}
         self.durations = {name: known.get(name) or self._seconds(name) for name in data.utterances}
+        self._largest_mean = 0.0  # over the utterances encoded here, relative to their standard deviation
         batches = plan_batches(self.durations, settings.batch_seconds, upstream.padded_seconds)
         self.shards = plan_shards(batches)
         self.store = FeatureStore(Path(feats), self._fingerprint(), settings.frames_layers)
@@ -98,6 +101,11 @@ class Extraction:
         with torch.inference_mode(), preserved_random_state():
             for shard in todo:
                 self._run_shard(shard, jobs, job, islice(batches, len(shard.batches)), progress)
+        if todo and self._largest_mean < MEAN_OF_NOTHING:
+            log.warning(
+                "%s: every utterance is normalised to zero mean, so pooled means carry nothing (S3PRL's"
+                " fbank, mfcc, mel and linear do that; there is fbank_no_cmvn)", label,
+            )  # fmt: skip
 
     def combine(self) -> dict[str, Any]:
         """Put all jobs' shards together; return the content of timing.json.
@@ -123,7 +131,7 @@ class Extraction:
                 broken |= self._encode(waves, writer)
                 if broken and not self.settings.skip_broken:
                     raise self._all_broken(broken, shard, jobs, job)
-                for utterance, why in broken.items():
+                for why in broken.values():
                     log.warning("left out: %s", why)
                 report.broken |= broken
                 report.audio_seconds += sum(map(len, waves.values())) / self.reader.rate
@@ -163,6 +171,7 @@ class Extraction:
                     f"utterance {utterance!r}: features of {self.upstream.info.tag} are not finite"
                 )
                 continue
+            self._largest_mean = max(self._largest_mean, float(np.abs(mean).max() / (deviation.max() or 1.0)))
             arrays = {"pooled_mean": mean, "pooled_std": deviation}
             for layer in self.settings.frames_layers:
                 frames = states.layers[layer][row, : int(states.lengths[row])]
@@ -171,7 +180,7 @@ class Extraction:
         return broken
 
     def _all_broken(self, found: dict[str, str], shard: Shard, jobs: int, job: int) -> UserError:
-        """The error for broken audio, after a look at all the rest of this job's, so that one run names them all."""
+        """The error for broken audio, after a look at the rest of this job's: one run names them all."""
         mine = shards_of_job(self.shards, jobs, job)
         log.info("broken audio: looking through the rest")
         for other in mine:

@@ -1,4 +1,4 @@
-"""Encoders behind one small interface: ``forward(wave (B, T), lengths (B,), speaker=None) -> HiddenStates``."""
+"""Encoders behind one interface: ``forward(wave (B, T), lengths (B,), speaker=None) -> HiddenStates``."""
 
 from ser.upstream.registry import load_upstream, tag_of
 

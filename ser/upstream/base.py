@@ -23,7 +23,7 @@ class UpstreamInfo:
     Args:
         name: the name it was loaded by, e.g. ``hf:models/whisper-base-encoder``.
         tag: its short name, fit for a folder, e.g. ``whisper-base-encoder``.
-        family: ``hubert``, ``wavlm``, ``wav2vec2``, ``wav2vec2-bert``, ``whisper``, ``s3prl``, ``opensmile`` ...
+        family: ``hubert``, ``wavlm``, ``wav2vec2``, ``wav2vec2-bert``, ``whisper``, ``s3prl``, ``opensmile``.
         sample_rate: of the waveform it wants, in Hz.
         frame_rate: of its frames, in Hz; 0 when there is one vector an utterance.
         num_layers: hidden states, counting the input of the first layer as one.
@@ -31,7 +31,7 @@ class UpstreamInfo:
         parameters: number of parameters of the encoder, up to its last layer.
         checkpoint: SHA-256 of the weights, or None when there are none.
         context: what the encoder sees at once: ``length`` (the utterance) or ``30 s`` (Whisper, padded).
-        batching: ``padded`` (a batch is one tensor) or ``one by one`` (utterances run singly inside ``forward``).
+        batching: ``padded`` (a batch is one tensor) or ``one by one`` (``forward`` runs utterances singly).
     """
 
     name: str
@@ -65,8 +65,8 @@ class HiddenStates:
 class Upstream(nn.Module):
     """An encoder that gives an utterance the same hidden states alone and in any batch.
 
-    A family fills in ``info``, ``min_samples``, ``settings`` and :meth:`encode`. It stays in evaluation mode, whatever
-    ``train()`` is called on a model that holds it: no dropout, no layer drop, no SpecAugment.
+    A family fills in ``info``, ``min_samples``, ``settings`` and :meth:`encode`. It stays in evaluation mode
+    when ``train()`` is called on a model that holds it: no dropout, no layer drop, no SpecAugment.
     """
 
     info: UpstreamInfo
@@ -84,7 +84,7 @@ class Upstream(nn.Module):
         """Encode a batch.
 
         Args:
-            wave: ``(B, T)`` mono waveforms in [-1, 1] at ``info.sample_rate``; what lies beyond ``lengths`` is ignored.
+            wave: ``(B, T)`` mono waveforms in [-1, 1] at ``info.sample_rate``; ignored beyond ``lengths``.
             lengths: ``(B,)`` samples.
             speaker: ``(B, S)`` speaker vectors; upstreams that are not personalised take no notice of them.
             last_layer: stop at this hidden state, 0 to ``num_layers - 1``; all by default.
@@ -101,7 +101,8 @@ class Upstream(nn.Module):
         shortest = int(lengths.min())
         if shortest < self.min_samples:
             raise UserError(
-                f"utterance of {shortest} samples is too short for {self.info.tag}, which needs {self.min_samples}"
+                f"utterance of {shortest} samples is too short for {self.info.tag},"
+                f" which needs {self.min_samples}"
             )
         lengths = lengths.to(wave.device, torch.int64)
         wave = wave[:, : int(lengths.max())]

@@ -15,13 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def output_lengths(conv_layers: Iterable[nn.Module], lengths: Tensor) -> Tensor:
-    """Frames ``(B,)`` that come out for ``lengths (B,)`` samples: ``floor((n - kernel) / stride) + 1`` a layer."""
-    for layer in conv_layers:
-        lengths = _output_length(layer.conv, lengths)
-    return lengths
-
-
 def receptive_field(conv_layers: Iterable[nn.Module]) -> int:
     """Samples that the first frame needs: 400 for the usual stack, 25 ms."""
     field, hop = 1, 1
@@ -31,7 +24,7 @@ def receptive_field(conv_layers: Iterable[nn.Module]) -> int:
     return field
 
 
-def hop(conv_layers: Iterable[nn.Module]) -> int:
+def hop_of(conv_layers: Iterable[nn.Module]) -> int:
     """Samples from one frame to the next: 320 for the usual stack, 20 ms."""
     samples = 1
     for layer in conv_layers:

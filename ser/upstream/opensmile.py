@@ -45,8 +45,8 @@ class OpensmileUpstream(Upstream):
             feature_level=opensmile.FeatureLevel.Functionals,
         )
         self.info = UpstreamInfo(
-            name=name, tag=name, family="opensmile", sample_rate=16000, frame_rate=0.0, num_layers=1, dim=self.size,
-            parameters=0, checkpoint=None, batching="one by one",
+            name=name, tag=name, family="opensmile", sample_rate=16000, frame_rate=0.0, num_layers=1,
+            dim=self.size, parameters=0, checkpoint=None, batching="one by one",
         )  # fmt: skip
 
     def encode(self, wave: Tensor, lengths: Tensor, last_layer: int) -> tuple[list[Tensor], Tensor]:

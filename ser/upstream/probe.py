@@ -26,8 +26,8 @@ class Probe:
     """What a probe found.
 
     Args:
-        difference: the largest over utterances and layers of ``|batched - single| / |single|`` (Euclidean norms
-            over the utterance's frames).
+        difference: the largest over utterances and layers of ``|batched - single| / |single|``, with
+            Euclidean norms over the utterance's frames.
         layer: the layer where it is.
         frames: frames of each utterance.
         seconds: of each utterance.
@@ -106,7 +106,7 @@ def report(info: UpstreamInfo, found: Probe, source: str) -> str:
 
 
 def sample_utterances(data: DataDir, upstream: Upstream, count: int = 6) -> list[np.ndarray]:
-    """Waveforms ``(T,)`` of utterances of a data directory, from the shortest to the longest of those that fit."""
+    """Waveforms ``(T,)`` out of a data directory, from the shortest that fits to the longest."""
     reader = AudioReader(data, upstream.info.sample_rate)
     least = upstream.min_samples / upstream.info.sample_rate
     seconds = {utterance: reader.seconds(utterance) for utterance in data.utterances}

@@ -18,7 +18,7 @@ CONTEXT_30S = "30 s"
 
 @dataclass(frozen=True)
 class ParsedName:
-    """An upstream's name taken apart: ``hf:<where>``, ``s3prl:<entry>:<where>``, ``s3prl:<entry>`` or ``<entry>``."""
+    """A name taken apart: ``hf:<where>``, ``s3prl:<entry>:<where>``, ``s3prl:<entry>`` or ``<entry>``."""
 
     library: str
     entry: str

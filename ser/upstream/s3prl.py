@@ -10,19 +10,20 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from ser.core.errors import UserError
 from ser.core.seed import preserved_random_state
 from ser.upstream import torchaudio_stub  # noqa: F401  (before s3prl, which imports torchaudio)
 from ser.upstream.base import Upstream, UpstreamInfo, count_parameters
 from ser.upstream.checkpoint import hash_files, hash_parameters
+from ser.upstream.one_by_one import stack_rows
 
 SAMPLE_RATE = 16000
 # Entries that are useless without a checkpoint.
@@ -43,42 +44,46 @@ def load_s3prl(entry: str, checkpoint: str | None, name: str, tag: str) -> Upstr
     """
     with preserved_random_state():
         build = _entry(entry)
-        wants = entry.endswith(WANT_CHECKPOINT)
-        if wants and checkpoint is None:
+        if entry.endswith(WANT_CHECKPOINT) and checkpoint is None:
             raise UserError(f"'{entry}' needs a checkpoint", hint=f"Write s3prl:{entry}:<path>")
-        if (
-            checkpoint is not None
-            and not checkpoint.startswith(("http://", "https://"))
-            and not os.path.exists(checkpoint)
-        ):
+        is_url = checkpoint is not None and checkpoint.startswith(("http://", "https://"))
+        if checkpoint is not None and not is_url and not os.path.exists(checkpoint):
             raise UserError("no such checkpoint", file=checkpoint)
-        first = "model_config" if entry == "baseline_local" else "ckpt"
-        options = {} if checkpoint is None else {first: checkpoint}
+        option = "model_config" if entry == "baseline_local" else "ckpt"
         try:
-            with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):
-                expert = build(**options)
+            with quiet():
+                expert = build(**({} if checkpoint is None else {option: checkpoint}))
+                return S3prlUpstream(expert, entry, checkpoint, name, tag)
+        except UserError:
+            raise
         except Exception as error:  # the experts raise whatever they like
             reason = f"{type(error).__name__}: {error}".split("\n")[0]
             raise UserError(f"S3PRL cannot build '{entry}'", file=checkpoint, value=reason) from None
-        return S3prlUpstream(expert, entry, checkpoint, name, tag)
 
 
 def _entry(entry: str) -> Callable[..., nn.Module]:
     """The function of ``s3prl.hub`` that builds an entry."""
-    with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):
+    with quiet():
         import s3prl.hub
 
     known = s3prl.hub.options()
     if entry not in known:
         near = difflib.get_close_matches(entry, known, n=3, cutoff=0.5)
-        hint = f"The nearest of S3PRL's {len(known)} names are {', '.join(near)}" if near else None
-        hint = (
-            f"{hint}; a Hugging Face folder is written hf:<path>"
-            if hint
-            else "A Hugging Face folder is written hf:<path>"
-        )
-        raise UserError("no such upstream", value=entry, hint=hint)
+        names = f"The nearest of S3PRL's {len(known)} names are {', '.join(near)}. " if near else ""
+        raise UserError("no such upstream", value=entry, hint=f"{names}A model folder is written hf:<path>")
     return getattr(s3prl.hub, entry)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what S3PRL prints and warns of while it is imported and built from the user."""
+    with (
+        open(os.devnull, "w") as sink,
+        contextlib.redirect_stdout(sink),
+        contextlib.redirect_stderr(sink),
+        warnings.catch_warnings(action="ignore"),
+    ):
+        yield
 
 
 class S3prlUpstream(Upstream):
@@ -125,11 +130,7 @@ class S3prlUpstream(Upstream):
                 self._states(row[:length])[: last_layer + 1]
                 for row, length in zip(wave, lengths.tolist(), strict=True)
             ]
-        layers = [
-            pad_sequence([state[0] for state in states], batch_first=True)
-            for states in zip(*rows, strict=True)
-        ]
-        return layers, torch.tensor([row[0].shape[1] for row in rows], device=wave.device)
+        return stack_rows(rows, wave.device)
 
     def _states(self, wave: Tensor) -> list[Tensor]:
         """Hidden states ``(1, F, D)`` of one utterance ``(T,)``."""
@@ -151,7 +152,7 @@ def _hash(expert: nn.Module, checkpoint: str | None) -> str | None:
     if checkpoint is None or not os.path.exists(checkpoint):
         return hash_parameters(expert)
     if os.path.isdir(checkpoint):
-        from ser.upstream.huggingface import weight_files
+        from ser.upstream.model_folder import weight_files
 
         return hash_files(weight_files(checkpoint)) or hash_parameters(expert)
     return hash_files([Path(checkpoint)])

@@ -28,7 +28,7 @@ class W2vBertUpstream(Upstream):
         self.min_samples = self.WINDOW + (extractor.stride - 1) * self.SHIFT
 
     def features(self, wave: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Stacked log-mel frames ``(B, F, stride * mels)`` and their number ``(B,)``; an odd last one is dropped.
+        """Stacked log-mel frames ``(B, F, stride * mels)``, an odd last one dropped; their number ``(B,)``.
 
         The extractor runs on one utterance at a time, since it normalises over the utterance.
         """

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ser.upstream.attention import self_attention, split_heads
 from ser.upstream.base import Upstream, UpstreamInfo, attention_bias, zero_beyond
-from ser.upstream.convolution import convolve, hop, receptive_field
+from ser.upstream.convolution import convolve, receptive_field
 
 
 class Wav2Vec2Upstream(Upstream):
@@ -63,11 +63,6 @@ class Wav2Vec2Upstream(Upstream):
         return x if adapter is None else x + adapter(x)
 
 
-def frame_rate(model: nn.Module, sample_rate: int) -> float:
-    """Frames a second, in Hz."""
-    return sample_rate / hop(model.feature_extractor.conv_layers)
-
-
 def normalise(wave: Tensor, lengths: Tensor) -> Tensor:
     """Each row of ``wave (B, T)`` to zero mean and unit variance over its own ``lengths (B,)`` samples."""
     normed = torch.zeros_like(wave)
@@ -78,7 +73,7 @@ def normalise(wave: Tensor, lengths: Tensor) -> Tensor:
 
 
 def position(embed: nn.Module, x: Tensor, frames: Tensor) -> Tensor:
-    """Convolutional position embedding of ``x (B, F, D)``, which is zero beyond ``frames``, as it is past its end."""
+    """Convolutional position embedding of ``x (B, F, D)``, zero beyond ``frames`` as past an end."""
     x = x.transpose(1, 2)
     if getattr(embed, "batch_norm", None) is not None:
         x = zero_beyond(embed.batch_norm(x).transpose(1, 2), frames).transpose(1, 2)
@@ -86,14 +81,14 @@ def position(embed: nn.Module, x: Tensor, frames: Tensor) -> Tensor:
 
 
 def relative_position(encoder: nn.Module, size: int) -> Tensor | None:
-    """WavLM's bucketed relative position bias ``(H, F, F)``, which its first layer holds for all; else None."""
+    """WavLM's bucketed relative position bias ``(H, F, F)``, which its first layer holds; else None."""
     if not len(encoder.layers) or not hasattr(encoder.layers[0].attention, "rel_attn_embed"):
         return None
     return encoder.layers[0].attention.compute_bias(size, size)
 
 
 def attend(module: nn.Module, x: Tensor, bias: Tensor | None, relative: Tensor | None) -> Tensor:
-    """Self-attention; in WavLM the relative position bias is gated by the query (Chen et al. 2022, eq. 5 to 8)."""
+    """Self-attention; WavLM gates its relative position bias by the query (Chen et al. 2022, section 3.1)."""
     if relative is not None:
         gate_in = module.gru_rel_pos_linear(split_heads(x, module.num_heads))
         gate_in = gate_in.unflatten(-1, (2, 4)).sum(-1)

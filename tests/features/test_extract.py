@@ -255,3 +255,14 @@ def test_prefetch_keeps_order_and_reads_no_further_ahead():
 
     with pytest.raises(ValueError, match="0"):
         list(prefetch(fail, range(3), ahead=2))
+
+
+def test_means_that_carry_nothing_are_said(data, tmp_path, monkeypatch):
+    from ser.upstream import load_upstream
+
+    said = []
+    monkeypatch.setattr("ser.features.extract.log.warning", lambda text, *values: said.append(text % values))
+    extract(data, tmp_path / "plain", load_upstream("fbank_no_cmvn"), ExtractionSettings())
+    assert not said
+    extract(data, tmp_path / "normalised", load_upstream("fbank"), ExtractionSettings())
+    assert len(said) == 1 and "pooled means carry nothing" in said[0]

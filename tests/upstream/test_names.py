@@ -67,6 +67,30 @@ def test_what_cannot_be_loaded(name, message):
         load_upstream(name)
 
 
+def test_a_missing_folder_beside_others_is_no_hub_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    with pytest.raises(UserError, match="models/whisper: no such folder"):
+        load_upstream("hf:models/whisper")
+
+
+def test_a_hub_name_without_network_is_one_line():
+    with pytest.raises(UserError, match="no folder here and cannot be had from the hub") as caught:
+        load_upstream("hf:nobody/no-such-model")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encoder_whose_frames_do_not_follow_the_audio(tmp_path):
+    """AST pads every utterance to ten seconds: its frames would be frames of padding."""
+    import transformers as tf
+
+    config = tf.ASTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    tf.ASTModel(config).save_pretrained(tmp_path)
+    tf.ASTFeatureExtractor().save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="frames do not follow the audio"):
+        load_upstream(f"hf:{tmp_path}")
+
+
 def test_unknown_options_devices_and_contexts(model_folder):
     with pytest.raises(UserError, match="no option 'layers'"):
         load_upstream("fbank", layers=3)
@@ -100,7 +124,7 @@ def test_missing_weights_are_never_random_ones(model_folder, tmp_path):
     weights = load_file(folder / "model.safetensors")
     del weights["encoder.layers.1.attention.k_proj.weight"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(UserError, match="1 missing.*k_proj"):
+    with pytest.raises(UserError, match=r"1 missing.*k_proj"):
         load_upstream(f"hf:{folder}")
     (folder / "model.safetensors").unlink()
     with pytest.raises(UserError, match="cannot be loaded"):
