@@ -6,13 +6,15 @@
 #   from 1 data/train/wav.scp            # inputs (files, patterns) and the stage that makes them; 0: the user
 #   setting upstream fbank               # whatever else decides the result
 #   promise feats/fbank/train/meta.yaml  # outputs: it is not done before they are there
-#   clear_first feats/fbank/train        # removed when it was made from other inputs
+#   clear_if_forced feats/fbank/train    # removed first under --force, for commands that go on where they were
 #   if todo; then
 #     work "run.sh --retries 1" JOB=1:4 log/fbank.JOB.log ser extract ... --job JOB
 #     item_end
 #   fi
 #   stage_end
 #
+# After todo, item_outdated tells whether what was there had been made from other inputs. A command
+# that goes on where it was must see that for itself: a mistyped option costs nobody's results.
 # The engine sets force and dry_run (true or false), stage_names (by number), and resume_options
 # (what to write behind `./run.sh --stage N`).
 
@@ -46,7 +48,9 @@ _stage_say() { # line: shown under the stage's header, which comes first
 }
 
 stage_end() {
-  if [[ $_stage_shown == false ]]; then
+  if [[ $_stage_shown == false && $dry_run == true && -n $_any_todo ]]; then
+    say "stage $_stage $_stage_name: up to date, unless stage $_any_todo changes what it reads"
+  elif [[ $_stage_shown == false ]]; then
     say "stage $_stage $_stage_name: up to date"
   elif [[ $dry_run == false ]]; then
     say "stage $_stage $_stage_name: done in $(seconds_as_text $((SECONDS - _stage_began)))"
@@ -56,6 +60,7 @@ stage_end() {
 item() { # name
   _item=$1 _mark=.marks/$_stage_name.${1//\//.}
   _inputs=() _named=() _settings=() _outputs=() _clear=() _absent=()
+  item_outdated=false
 }
 
 expand() { # pattern: prints the files it stands for, or itself when there are none
@@ -86,7 +91,7 @@ setting() { _settings+=("$1=$2"); }
 
 promise() { _outputs+=("$@"); }
 
-clear_first() { _clear+=("$@"); }
+clear_if_forced() { _clear+=("$@"); }
 
 _lacks() { # "stage path": what to do about an input that is not there
   local stage=${1%% *} path=${1#* }
@@ -103,6 +108,7 @@ todo() { # whether the item is to be done; notes its inputs as they are now
   if ((${#_absent[@]})); then
     [[ $dry_run == false || ${_absent[0]} == "0 "* ]] && die "$(_lacks "${_absent[0]}")"
     _stage_say "$_item: to do, after stage ${_absent[0]%% *}"
+    _any_todo=$_stage
     return 0
   fi
   [[ $force == true ]] && options+=(--force)
@@ -120,13 +126,16 @@ todo() { # whether the item is to be done; notes its inputs as they are now
     10 | 11) _stage_say "$_item: $reason" ;;
     *) die "stage $_stage $_stage_name, $_item: the mark could not be checked: $reason" ;;
   esac
-  if [[ $dry_run == false && $code == 11 ]]; then rm -rf ${_clear[@]+"${_clear[@]}"}; fi
+  if [[ $dry_run == false && $force == true ]]; then rm -rf ${_clear[@]+"${_clear[@]}"}; fi
+  # shellcheck disable=SC2034  # for the engine
+  if [[ $force == false && $code == 11 ]]; then item_outdated=true; fi
+  _any_todo=$_stage
   _item_began=$SECONDS
 }
 
 _lock() { # two runs must not work on one item; the lock goes with the process, however that ends
   command -v flock >/dev/null || return 0
-  exec 8>"$_mark.lock"
+  exec 8>"${_mark%/*}/.${_mark##*/}.lock"
   flock -n 8 || die "another run is working on stage $_stage $_stage_name, $_item."
 }
 
@@ -148,7 +157,7 @@ work() { # dispatcher [JOB=1:N] log command...: runs it, or shows it
   "${dispatcher[@]}" ${job[@]+"${job[@]}"} "$log" "$@" 8>&- &
   _child=$!
   wait "$_child" || code=$?
-  _child=
+  _child=""
   ((code == 0)) || _stage_failed "$code" "$log"
 }
 
@@ -156,7 +165,7 @@ _go_on() { printf './run.sh --stage %s%s' "$_stage" "${resume_options:+ $resume_
 
 _stage_failed() { # exit code, log: the last words of a run
   local cause logs
-  mapfile -t logs < <(for log in $(compgen -G "${2//JOB/*}"); do grep -L '^# Ended (code 0)' "$log"; done)
+  mapfile -t logs < <(for log in $(compgen -G "${2//JOB/*}" | sort -V); do grep -L '^# Ended (code 0)' "$log"; done)
   cause=$(likely_cause ${logs[@]+"${logs[@]}"})
   {
     say "${PROGRAM:-${0##*/}}: stage $_stage $_stage_name failed at $_item"
@@ -167,7 +176,7 @@ _stage_failed() { # exit code, log: the last words of a run
   exit "$1"
 }
 
-_child=
+_child="" _any_todo=""
 # shellcheck disable=SC2317,SC2329  # run by the traps below
 _stopped() { # exit code
   trap '' INT TERM HUP

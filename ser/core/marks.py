@@ -13,9 +13,9 @@ only, nothing else of this package.
     marks.py finish MARK [--output PATH ...]
     marks.py digest [--audio WAV_SCP] [PATH ...]
 
-``check`` exits with 0 when the item is up to date; 10 when it is to be done, and whatever is there
-of it may be gone on with; 11 when what is there was made from something else and is to be cleared
-first; 3 when inputs are missing; 2 on any other mistake. Reason or paths are on standard output.
+``check`` exits with 0 when the item is up to date; 10 when it is to be done; 11 when what is there
+of it was made from something else; 3 when inputs are missing; 2 on any other mistake. The reason, or
+the paths, are on standard output.
 """
 
 from __future__ import annotations
@@ -26,24 +26,22 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 VERSION = 1
 WHOLE = 1 << 20  # bytes: files up to twice this are read whole, of longer ones the first and the last
 AUDIO = 1 << 12  # the same for audio, of which a corpus has 100,000 files
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".sph", ".aif", ".aiff", ".mp4", ".avi"}
 
-UP_TO_DATE, MISTAKE, NO_INPUT, TO_DO, TO_DO_CLEARED = 0, 2, 3, 10, 11
+UP_TO_DATE, MISTAKE, NO_INPUT, TO_DO, OUTDATED = 0, 2, 3, 10, 11
 
 
 class MissingInput(Exception):
     """Inputs that are not there; ``args`` are their paths."""
 
 
-@dataclass
-class Inputs:
+class Inputs(NamedTuple):
     """What an item of work is made from.
 
     Args:
@@ -51,8 +49,8 @@ class Inputs:
         files: path (or the name it goes by) -> digest.
     """
 
-    config: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
+    config: dict[str, str]
+    files: dict[str, str]
 
 
 class Mark:
@@ -67,20 +65,20 @@ class Mark:
         self.begun = self.path.with_name(self.path.name + ".begun")
 
     def state(self, now: Inputs) -> tuple[int, str]:
-        """``UP_TO_DATE``, ``TO_DO`` or ``TO_DO_CLEARED``, and why."""
+        """``UP_TO_DATE``, ``TO_DO`` or ``OUTDATED``, and why."""
         begun = self.begun.exists()
         try:
             found = json.loads((self.begun if begun else self.path).read_text(encoding="utf-8"))
             then, outputs = Inputs(**found["inputs"]), list(found.get("outputs", ()))
             if found["version"] != VERSION:
-                return TO_DO_CLEARED, "its mark is of another release"
+                return OUTDATED, "its mark is of another release"
         except FileNotFoundError:
             return TO_DO, "not done yet"
         except (OSError, ValueError, KeyError, TypeError):
-            return TO_DO_CLEARED, f"its mark {self.path} cannot be read"
+            return OUTDATED, f"its mark {self.path} cannot be read"
         changes = [*_changed_options(then.config, now.config), *_changed_files(then.files, now.files)]
         if changes:
-            return TO_DO_CLEARED, _at_most(changes, 3)
+            return OUTDATED, _at_most(changes, 3)
         if begun:
             return TO_DO, "it was begun and not finished"
         if absent := [f"{output} is missing" for output in outputs if not is_there(output)]:
@@ -89,7 +87,7 @@ class Mark:
 
     def begin(self, now: Inputs) -> None:
         """Note what the work is about to be made from; from here on the old mark is void."""
-        _write_whole(self.begun, {"version": VERSION, "inputs": asdict(now)})
+        _write_whole(self.begun, {"version": VERSION, "inputs": now._asdict()})
         self.path.unlink(missing_ok=True)
 
     def finish(self, outputs: Iterable[str]) -> None:
@@ -176,6 +174,8 @@ def _digest_all(paths: Iterable[str]) -> list[str]:
     paths = list(paths)
     if len(paths) < 32:
         return [digest_file(path) for path in paths]
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, and most items have few files
+
     with ThreadPoolExecutor(16) as pool:
         return list(pool.map(digest_file, paths))
 
@@ -266,7 +266,7 @@ def main(argv: list[str] | None = None) -> int:
             return UP_TO_DATE
         named = [(path, path) for path in arguments.input] + [tuple(pair) for pair in arguments.input_as]
         now = Inputs(dict(arguments.config), digest_inputs(named))
-        code, reason = (TO_DO_CLEARED, "forced") if arguments.force else mark.state(now)
+        code, reason = (OUTDATED, "forced") if arguments.force else mark.state(now)
         if code != UP_TO_DATE:
             print(reason)
             if arguments.begin:

@@ -211,7 +211,7 @@ stage_extract() {
       setting "extract options" "$extract_options"
       setting release "$release"
       promise "$feats"/{pooled_mean.scp,meta.yaml}
-      clear_first "$feats"
+      clear_if_forced "$feats"
       if todo; then
         extract=(ser extract "data/$set" "$feats" --upstream "${names[i]}" ${extract_words[@]+"${extract_words[@]}"} --nj "$nj")
         work "$extract_cmd" "JOB=1:$nj" "log/extract_${tag}_$set.JOB.log" "${extract[@]}" --job JOB
@@ -245,10 +245,10 @@ bracketed() { # prefix folder...: [prefix/a,prefix/b]
   printf '[%s]\n' "${joined:1}"
 }
 
-clear_first_other_seeds() { # experiment: seeds not asked for now would stay behind with the old configuration
+drop_other_seeds() { # experiment: those not asked for now were trained as the experiment was before
   local folder
   for folder in "$1"/seed*; do
-    [[ " $seeds " == *" ${folder##*/seed} "* ]] || clear_first "$folder"
+    [[ " $seeds " == *" ${folder##*/seed} "* ]] || rm -rf "$folder"
   done
 }
 
@@ -267,11 +267,11 @@ train_one() { # tag config experiment
     setting "train options" "$train_options"
     setting release "$release"
     promise "$3/config.yaml" "$3/seed$seed/*/model.safetensors"
-    clear_first "$3/seed$seed"
-    [[ $force == true ]] || clear_first_other_seeds "$3"
+    clear_if_forced "$3/seed$seed"
     if todo; then
       work "$train_cmd" "JOB=1:$shares" "log/train_${3#exp/}_seed$seed.JOB.log" \
         "${train[@]}" --exp "$3" --seed "$seed" ${train_words[@]+"${train_words[@]}"} --nj "$shares" --job JOB
+      if [[ $item_outdated == true ]]; then drop_other_seeds "$3"; fi
       item_end
     fi
   done
