@@ -29,7 +29,7 @@ CENTRES = {
     "neutral": (-0.20, 0.15),
     "sadness": (-0.75, -0.50),
 }
-STATE_SD = 0.22
+STATE_SD = 0.18
 MEAN = tuple(np.mean(list(CENTRES.values()), axis=0))
 # Labels are on the scale of MSP-Podcast, 1..7: 4 + 3 x state.
 LABEL_RANGE = (1.0, 7.0)
@@ -40,11 +40,11 @@ WORDING_KERNEL = 0.15  # how closely a sentence is chosen to the wording's half
 LEVEL = -31.0  # dBFS of an utterance whose driver is 0, spoken by a speaker whose baseline is 0
 # What one unit of arousal, one unit of the voice's valence, and the noise (a standard deviation) do.
 PITCH = (4.0, 1.0, 1.0)  # semitones
-RANGE = (0.35, 0.35, 0.12)  # log of the factor
+RANGE = (0.35, 0.40, 0.10)  # log of the factor
 RATE = (0.15, 0.05, 0.05)  # log of the factor
-TILT = (5.0, -2.5, 1.0)  # dB above about 1 kHz
-GAIN = (6.0, 0.0, 1.5)  # dB
-FORMANT = (0.0, 0.07, 0.01)  # log of the factor: lips spread by a smile shorten the vocal tract
+TILT = (5.0, -4.0, 0.8)  # dB above about 1 kHz
+GAIN = (6.5, 0.0, 1.2)  # dB
+FORMANT = (0.0, 0.08, 0.01)  # log of the factor: lips spread by a smile shorten the vocal tract
 
 
 @dataclass(frozen=True)
