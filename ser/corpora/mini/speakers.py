@@ -21,7 +21,7 @@ SHARE = {"test": 0.25, "validation": 0.15}
 # Standard deviations of the speakers' baselines.
 PITCH_SD = 1.0  # semitones
 RANGE_SD = 0.15  # log of the factor
-RATE_SD = 0.08  # log of the factor
+RATE_SD = 0.06  # log of the factor
 LEVEL_SD = 1.5  # dB
 TILT_SD = 0.8  # dB
 FORMANT_SD = 0.025  # log of the factor
