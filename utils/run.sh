@@ -83,6 +83,7 @@ attempts() { # log command...: one job, tried until it ends well; runs in a proc
     printf '# %s\n# Started at %s\n#\n' "$line" "$(date)"
     code=0
     "$@" </dev/null || code=$?
+    [[ -z $(tail -c 1 "$log") ]] || echo
     printf '# Ended (code %d) at %s, elapsed time %d seconds\n' "$code" "$(date)" $((SECONDS - started))
     ((code == 0 || code == 2 || code >= 126 || attempt >= retries)) && exit "$code"
     printf '# Attempt %d of %d\n' $((attempt + 2)) $((retries + 1))

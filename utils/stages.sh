@@ -181,8 +181,8 @@ _child="" _any_todo=""
 _stopped() { # exit code
   trap '' INT TERM HUP
   if [[ -n $_child ]]; then
-    kill -TERM "$_child" 2>/dev/null
-    wait "$_child" 2>/dev/null
+    kill -TERM "$_child" 2>/dev/null || true
+    wait "$_child" 2>/dev/null || true
   fi
   if [[ -n ${_stage-} ]]; then
     printf '\n%s: stopped in stage %s %s; to go on: %s\n' "${PROGRAM:-${0##*/}}" "$_stage" "$_stage_name" "$(_go_on)" >&2

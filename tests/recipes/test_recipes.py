@@ -1,0 +1,104 @@
+"""The recipes themselves: what works before anything is installed, and that nothing is copied."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ser.upstream.registry import tag_of
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = sorted(path.parent for path in ROOT.glob("egs/*/*/run.sh"))
+SHARED_FILES = ("ser.sh", "path.sh", "cmd.sh", "utils")
+
+
+def bare_environment(tmp_path: Path) -> dict[str, str]:
+    """A machine on which nothing of ours is installed: bash, coreutils, a Python without packages."""
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    for name in (
+        "bash",
+        "env",
+        "sed",
+        "awk",
+        "grep",
+        "sort",
+        "tr",
+        "basename",
+        "dirname",
+        "readlink",
+        "nproc",
+        "find",
+    ):
+        (bin_folder / name).symlink_to(shutil.which(name))
+    python = bin_folder / "python3"
+    python.write_text(f'#!/bin/sh\nexec {shutil.which("python3")} -S "$@"\n')
+    python.chmod(0o755)
+    return {"PATH": str(bin_folder), "HOME": str(tmp_path), "SER_VENV": str(tmp_path / "none")}
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.parent.name)
+def test_list_and_dry_run_before_anything_is_installed(recipe, tmp_path):
+    copy = tmp_path / "copy"
+    for part in ("egs", "utils", "ser/core", "ser/__init__.py", "tools"):
+        ignore = shutil.ignore_patterns("data", "feats", "exp", "log", ".marks", "__pycache__")
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, copy / part, symlinks=True, ignore=ignore)
+        else:
+            shutil.copy(ROOT / part, copy / part)
+    here = copy / recipe.relative_to(ROOT)
+    before = sorted(copy.rglob("*"))
+    environment = bare_environment(tmp_path)
+    listed = subprocess.run([here / "run.sh", "--list"], env=environment, capture_output=True, text=True)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert len(listed.stdout.splitlines()) == 13
+    assert listed.stdout.count("not in this release") == 6
+    dry = subprocess.run([here / "run.sh", "--dry-run"], env=environment, capture_output=True, text=True)
+    assert (dry.returncode, dry.stderr) == (0, "")
+    for verb in ("prepare", "extract", "train", "predict", "score", "benchmark"):
+        assert f"ser {verb} " in dry.stdout
+    assert sorted(copy.rglob("*")) == before
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.parent.name)
+def test_recipes_link_the_engine(recipe):
+    for name in SHARED_FILES:
+        assert (recipe / name).is_symlink(), f"{recipe / name} is a copy"
+        assert not os.readlink(recipe / name).startswith("/")
+        assert (recipe / name).exists()
+    assert len((recipe / "run.sh").read_text().splitlines()) <= 40
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.parent.name)
+def test_recipes_tell_about_themselves(recipe):
+    assert (recipe / "README.md").is_file()
+    done = subprocess.run([recipe / "run.sh", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "--upstreams" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "context"),
+    [
+        ("fbank", "length"),
+        ("egemaps", "length"),
+        ("hubert_base", "length"),
+        ("s3prl:wavlm_large", "length"),
+        ("s3prl:hubert_local:/a/b/my.encoder.pt", "length"),
+        ("s3prl:hubert_local:/a/b/encoder", "length"),
+        ("hf:/a/b/whisper-base-encoder", "length"),
+        ("hf:/a/b/whisper-base-encoder/", "30 s"),
+        ("hf:openai/whisper-base", "30 s"),
+        ("fbank", "length"),
+        ("hf:/a/my model (2)", "length"),
+    ],
+)
+def test_short_names_of_upstreams_are_the_package_s(name, context):
+    options = "--whisper-context 30s" if context == "30 s" else ""
+    script = '. utils/upstream_names.sh; tag_of "$1" "$2"'
+    said = subprocess.run(
+        ["bash", "-c", script, "-", name, options], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert said.stdout == tag_of(name, context) + "\n"
