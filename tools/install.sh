@@ -107,7 +107,7 @@ if command -v flock >/dev/null; then
   up_to_date && exit 0
 fi
 
-if [[ ! -e $venv/pyvenv.cfg && -n $(ls -A "$venv" 2>/dev/null) ]]; then
+if [[ ! -e $venv/pyvenv.cfg && ! -e $made && -n $(ls -A "$venv" 2>/dev/null) ]]; then
   die "$venv is a folder with something else in it; name another with SER_VENV."
 fi
 list=$(union | tr '\n' ' ')
@@ -129,13 +129,15 @@ complete=false
 if [[ ! -e $venv/pyvenv.cfg ]]; then
   base=$(find_python)
   say "building the environment in $venv with $("$base" --version)${list:+, extras $list}: about 80 s and 1.5 GB (log: $log)"
+  mkdir -p "$venv"
+  : >"$made"
+  : >"$begun"
   if ! problem=$("$base" -m venv "$venv" 2>&1); then
     rm -rf "$venv"
     [[ $problem == *ensurepip* || $problem == *"No module named venv"* ]] &&
       die "$base has no module venv. On Debian or Ubuntu: apt install python3-venv; without root, name a Python from pyenv or conda with --python."
     die "python -m venv failed: ${problem##*$'\n'}"
   fi
-  : >"$made"
 else
   say "bringing $venv up to date${list:+, extras $list} (log: $log)"
 fi
@@ -143,15 +145,15 @@ fi
 : >"$begun"
 : >"$log"
 "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
-  -e "$root${list:+[${list// /,}]}" >>"$log" 2>&1 9>&- &
+  -e "$root${list:+[${list// /,}]}" >>"$log" 2>&1 & # it keeps the lock should this script be killed
 pip=$!
-trap 'kill "$pip" 2>/dev/null; say "interrupted; the next call starts anew"; exit 130' INT TERM HUP
+trap 'kill "$pip" 2>/dev/null; wait "$pip" 2>/dev/null; say "interrupted; the next call starts anew"; exit 130' INT TERM HUP
 follow "$pip"
 code=0
 wait "$pip" || code=$?
 if ((code)); then
-  # pip undoes an installation that failed: an environment that was complete still is.
-  [[ $complete == true ]] && rm -f "$begun"
+  # pip undoes an installation that failed: what was there before still is.
+  if [[ $complete == true || ! -e $made ]]; then rm -f "$begun"; fi
   tail -n 8 "$log" | cut -c1-300 | sed 's/^/    /' >&2
   die "pip failed (exit code $code). Likely cause: $(likely_cause). Log: $log"
 fi
