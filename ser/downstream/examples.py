@@ -15,7 +15,6 @@ from ser.core.errors import UserError
 from ser.core.files import read_yaml
 from ser.data.arks import ArkReader
 from ser.data.datadir import DataDir
-from ser.data.labels import Range
 from ser.downstream.losses import MISSING_CLASS
 from ser.downstream.standardise import by_speaker
 
@@ -116,7 +115,7 @@ class Examples:
         speakers: the speaker of each.
         pooled: features, (S, L, D) each.
         classes: (N,) class indices, ``MISSING_CLASS`` where there is no label.
-        targets: (N, A) attributes scaled to 0..1 by their range, NaN where there is no label.
+        targets: (N, A) attributes in the label's units, NaN where there is no label.
     """
 
     utterances: list[str]
@@ -181,24 +180,23 @@ def load_examples(
         index = {name: number for number, name in enumerate(classes)}
         class_of = data.classes_of() if classes else {}
         numbers += [index[class_of[u]] if u in class_of else MISSING_CLASS for u in data.utterances]
-        columns = [_scaled(data, name) for name in attributes]
+        columns = [_column(data, name) for name in attributes]
         targets.append(torch.tensor(columns).reshape(len(attributes), len(data.utterances)).T)
     return Examples(utterances, speakers, pooled, torch.tensor(numbers), torch.cat(targets))
 
 
-def _scaled(data: DataDir, name: str) -> list[float]:
-    """An attribute of every utterance on 0..1, NaN where there is no label."""
-    span, values = attribute_range(data, name), data.attribute(name)
-    return [
-        (values[u] - span.min) / (span.max - span.min) if u in values else math.nan for u in data.utterances
-    ]
+def _column(data: DataDir, name: str) -> list[float]:
+    """An attribute of every utterance, NaN where there is no label."""
+    check_attribute(data, name)
+    values = data.attribute(name)
+    return [values.get(utterance, math.nan) for utterance in data.utterances]
 
 
-def attribute_range(data: DataDir, name: str) -> Range:
-    """The declared range of an attribute.
+def check_attribute(data: DataDir, name: str) -> None:
+    """Refuse an attribute that labels.yaml does not declare.
 
     Raises:
-        UserError: when labels.yaml does not declare it.
+        UserError: with the declared names.
     """
     if name not in data.labels.attributes:
         raise UserError(
@@ -207,4 +205,3 @@ def attribute_range(data: DataDir, name: str) -> Range:
             value=name,
             hint=f"Declared: {', '.join(data.labels.attributes) or 'none'}",
         )
-    return data.labels.attributes[name]

@@ -18,6 +18,7 @@ from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples
 from ser.downstream.losses import MISSING_CLASS, class_weights, task_loss
 from ser.downstream.model import UtteranceModel
+from ser.downstream.saved import SavedModel, fit_scale
 from ser.engine.loop import BestEpoch, train_epochs
 from ser.metrics.categorical import confusion, uar, wa
 from ser.metrics.continuous import ccc
@@ -77,6 +78,18 @@ class Fit:
         options = config.optimizer
         groups = model.parameter_groups(options.lr, options.weight_decay, options.layer_weights_lr_factor)
         self.model, self.optimizer = accelerator.prepare(model, torch.optim.AdamW(groups))
+        scales = [fit_scale(column) for column in examples.targets[rows].T]
+        self.result = SavedModel(
+            accelerator.unwrap_model(self.model),
+            config.model,
+            examples.pooled.shape,
+            task.classes,
+            dict(zip(task.attributes, scales, strict=True)),
+        )
+        mean = torch.tensor([scale.mean for scale in scales])
+        deviation = torch.tensor([scale.deviation for scale in scales])
+        self._targets = ((examples.targets - mean) / deviation).to(accelerator.device)
+        self._classes = examples.classes.to(accelerator.device)
         self._weights = None
         if task.classes and config.task.class_weights == "balanced":
             self._weights = class_weights(examples.classes[rows], len(task.classes)).to(accelerator.device)
@@ -94,14 +107,11 @@ class Fit:
 
     @torch.inference_mode()
     def predict(self, rows: Tensor) -> Tensor:
-        """Class probabilities, then attributes on the scale of the targets: (n,) -> (n, K + A)."""
+        """Class probabilities, then attributes in the label's units: (n,) -> (n, K + A)."""
         self.model.eval()
-        return torch.cat(
-            [
-                probabilities(self.model(self._features(part)), len(self.task.classes)).cpu()
-                for part in rows.split(PREDICTION_BATCH)
-            ]
-        )
+        parts = rows.split(PREDICTION_BATCH)
+        vectors = (self.result.model.embed(self._features(part)) for part in parts)
+        return torch.cat([self.result.predict(part).cpu() for part in vectors])
 
     def _batches(self) -> Iterator[Tensor]:
         """Shuffled rows, batch by batch; a last batch of one, which has no CCC, joins the one before."""
@@ -113,22 +123,16 @@ class Fit:
 
     def _loss(self, model: torch.nn.Module, rows: Tensor) -> Tensor:
         """The objective of one batch."""
-        device = self.accelerator.device
         return task_loss(
             model(self._features(rows)),
-            self.examples.classes[rows].to(device),
-            self.examples.targets[rows].to(device),
+            self._classes[rows],
+            self._targets[rows],
             self._weights,
             self.config.task,
         )
 
     def _features(self, rows: Tensor) -> Tensor:
         return self.examples.pooled.take(rows).to(self.accelerator.device)
-
-
-def probabilities(outputs: Tensor, num_classes: int) -> Tensor:
-    """Softmax over the first ``num_classes`` of (n, K + A); the rest stays."""
-    return torch.cat([outputs[:, :num_classes].softmax(1), outputs[:, num_classes:]], dim=1)
 
 
 @dataclass
@@ -139,14 +143,14 @@ class Choice:
         options: the searched options and their values.
         config: the configuration with them set.
         best: the epoch, its metric and the curve.
-        model: the best epoch's model where one split decided; None where it is to be trained again.
+        best_model: the best epoch's model where one split decided; None where it is to be trained again.
         trials: every candidate with its metric and epoch.
     """
 
     options: dict[str, Any]
     config: TrainConfig
     best: BestEpoch
-    model: UtteranceModel | None
+    best_model: SavedModel | None
     trials: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -185,7 +189,7 @@ def choose(
             )
             value = validation_metric(predictions, examples, rows, task, candidate.validation.metric)
             if best.update(epoch, sum(losses) / len(losses), value) and len(splits) == 1:
-                model = copy.deepcopy(accelerator.unwrap_model(fits[0].model))
+                model = copy.deepcopy(fits[0].result)
             if best.exhausted(epoch):
                 break
         trials.append({"options": options, "metric": best.value, "epoch": best.epoch})
@@ -201,15 +205,15 @@ def choose(
 
 def train_chosen(
     choice: Choice, task: Task, examples: Examples, rows: Tensor, seed: int, accelerator: Accelerator
-) -> UtteranceModel:
+) -> SavedModel:
     """The final model: the best epoch's, or one trained on ``rows`` up to the chosen epoch."""
-    if choice.model is not None:
-        return choice.model
+    if choice.best_model is not None:
+        return choice.best_model
     fit = Fit(choice.config, task, examples, rows, derive_seed(seed, "all"), accelerator)
     for epoch, _ in enumerate(fit.epochs(), start=1):
         if epoch == choice.best.epoch:
             break
-    return accelerator.unwrap_model(fit.model)
+    return fit.result
 
 
 def validation_metric(

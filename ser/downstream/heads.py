@@ -34,4 +34,7 @@ def make_head(config: ModelConfig, inputs: int, outputs: int) -> nn.Sequential:
             nn.Dropout(config.dropout),
             nn.Linear(config.hidden, outputs),
         ]
+    # All scores start at zero: no class preferred, every attribute at its mean.
+    nn.init.zeros_(layers[-1].weight)
+    nn.init.zeros_(layers[-1].bias)
     return nn.Sequential(*layers)

@@ -64,7 +64,7 @@ def task_loss(
     Args:
         outputs: (B, K + A), class scores first.
         classes: (B,) indices, ``MISSING_CLASS`` where there is no label.
-        targets: (B, A), NaN where a label is missing, scaled as the model's outputs are.
+        targets: (B, A), NaN where a label is missing, in the outputs' units.
         weights: (K,) class weights, or None for none.
         task: which terms, smoothing and weight.
     """

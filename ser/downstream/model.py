@@ -59,9 +59,14 @@ class UtteranceModel(nn.Module):
         return self.head(masked_mean(merged, lengths))
 
     def parameter_groups(self, lr: float, weight_decay: float, layer_weights_factor: float) -> list[dict]:
-        """Optimiser groups: layer weights without decay at their own rate, then the head."""
-        merging, head = list(self.layers.parameters()), list(self.head.parameters())
-        groups = [{"params": head, "lr": lr, "weight_decay": weight_decay}]
+        """Optimiser groups: the head's matrices; without decay its biases and, at their own rate, layer weights."""
+        merging = list(self.layers.parameters())
+        matrices = [p for p in self.head.parameters() if p.dim() > 1]
+        biases = [p for p in self.head.parameters() if p.dim() == 1]
+        groups = [
+            {"params": matrices, "lr": lr, "weight_decay": weight_decay},
+            {"params": biases, "lr": lr, "weight_decay": 0.0},
+        ]
         if merging:
             groups.append({"params": merging, "lr": lr * layer_weights_factor, "weight_decay": 0.0})
         return groups

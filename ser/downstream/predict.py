@@ -14,7 +14,7 @@ from ser.core.log import get_logger, progress
 from ser.data.arks import ArkWriter
 from ser.downstream.examples import Examples, load_examples
 from ser.downstream.experiment import Experiment, load_sets, training_fingerprint
-from ser.downstream.fit import PREDICTION_BATCH, probabilities
+from ser.downstream.fit import PREDICTION_BATCH
 from ser.downstream.protocol import Part
 from ser.downstream.saved import SavedModel
 from ser.downstream.train import make_folds
@@ -96,7 +96,7 @@ def write_predictions(folder: Path, saved: SavedModel, examples: Examples, utter
     with ArkWriter(folder / "emb") as writer:
         for part in rows.split(PREDICTION_BATCH):
             vectors = saved.model.embed(examples.pooled.take(part))
-            outputs.append(saved.to_units(probabilities(saved.model.head(vectors), len(saved.classes))))
+            outputs.append(saved.predict(vectors))
             for row, vector in zip(part.tolist(), vectors.numpy(), strict=True):
                 writer.write(examples.utterances[row], vector)
     values = torch.cat(outputs).numpy()

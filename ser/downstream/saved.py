@@ -1,4 +1,4 @@
-"""A trained model as it lies on disk: weights, options, and the names and units of its outputs."""
+"""A trained model: its weights, its options, and the names and units of its outputs."""
 
 from __future__ import annotations
 
@@ -14,22 +14,50 @@ from ser.engine.checkpoint import load_state, read_metadata, save_model
 
 
 @dataclass
+class Scale:
+    """An attribute's mean and deviation among training labels.
+
+    The model learns (y - mean) / deviation, so that its outputs start on the labels' scale; CCC does
+    not change when both sides are scaled alike.
+    """
+
+    mean: float
+    deviation: float
+
+
+def fit_scale(values: Tensor) -> Scale:
+    """Mean and deviation of the labels that are there: (n,), NaN where one is missing."""
+    known = values[~values.isnan()].double()
+    mean = float(known.mean()) if len(known) else 0.0
+    deviation = float(known.std(correction=0)) if len(known) else 1.0
+    return Scale(mean, deviation if deviation > 0 else 1.0)
+
+
+@dataclass
 class SavedModel:
     """One fold's model and what its outputs mean.
 
     Args:
-        model: in evaluation mode.
+        model: the weights.
         config: the options it was built with.
         shape: (S, L, D) of the features it takes.
         classes: names of the first K outputs.
-        attributes: names of the others, each with its range (low, high) in the label's units.
+        attributes: names of the others, each with the scale it was learnt on.
     """
 
     model: UtteranceModel
     config: ModelConfig
     shape: tuple[int, int, int]
     classes: list[str]
-    attributes: dict[str, tuple[float, float]]
+    attributes: dict[str, Scale]
+
+    def predict(self, vectors: Tensor) -> Tensor:
+        """Class probabilities, then attributes in the label's units: (n, S D) of ``embed`` -> (n, K + A)."""
+        outputs, count = self.model.head(vectors), len(self.classes)
+        scales = self.attributes.values()
+        mean = outputs.new_tensor([scale.mean for scale in scales])
+        deviation = outputs.new_tensor([scale.deviation for scale in scales])
+        return torch.cat([outputs[:, :count].softmax(1), outputs[:, count:] * deviation + mean], dim=1)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, whole or not at all."""
@@ -37,7 +65,7 @@ class SavedModel:
             "model": asdict(self.config),
             "shape": list(self.shape),
             "classes": self.classes,
-            "attributes": {name: list(span) for name, span in self.attributes.items()},
+            "attributes": {name: asdict(scale) for name, scale in self.attributes.items()},
         }
         save_model(path, self.model, metadata)
 
@@ -51,14 +79,7 @@ class SavedModel:
         metadata = read_metadata(path)
         config = ModelConfig(**metadata["model"])
         classes = metadata["classes"]
-        attributes = {name: (low, high) for name, (low, high) in metadata["attributes"].items()}
+        attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
         model = UtteranceModel(config, metadata["shape"], len(classes) + len(attributes))
         load_state(path, model)
         return cls(model.eval(), config, tuple(metadata["shape"]), classes, attributes)
-
-    def to_units(self, outputs: Tensor) -> Tensor:
-        """Attributes from 0..1 to the label's units: (n, K + A) -> the same shape; classes stay."""
-        spans = list(self.attributes.values())
-        low = torch.tensor([0.0] * len(self.classes) + [span[0] for span in spans])
-        width = torch.tensor([1.0] * len(self.classes) + [span[1] - span[0] for span in spans])
-        return outputs * width + low

@@ -13,11 +13,10 @@ from ser.core.files import write_json, write_yaml
 from ser.core.log import Progress, clock, get_logger, log_to_file
 from ser.data.datadir import DataDir
 from ser.downstream.config import TrainConfig
-from ser.downstream.examples import Examples, attribute_range, load_examples, statistics_needed
+from ser.downstream.examples import Examples, check_attribute, load_examples, statistics_needed
 from ser.downstream.experiment import Experiment, Sources, load_sets, training_fingerprint, write_info
 from ser.downstream.fit import Task, choose, derive_seed, train_chosen
 from ser.downstream.protocol import Fold, cross_validation, describe, fixed_sets, validation_splits
-from ser.downstream.saved import SavedModel
 from ser.engine.loop import make_accelerator
 
 logger = get_logger(__name__)
@@ -81,7 +80,7 @@ def train_experiment(
         folder = experiment.fold_dir(seed, fold.name)
         folder.mkdir(parents=True, exist_ok=True)
         with log_to_file(folder / "train.log"):
-            train_fold(fold, config, task, examples, data, folder, seed, fingerprint, accelerator)
+            train_fold(fold, config, task, examples, folder, seed, fingerprint, accelerator)
         state.advance()
 
 
@@ -90,7 +89,6 @@ def train_fold(
     config: TrainConfig,
     task: Task,
     examples: Examples,
-    data: DataDir,
     folder: Path,
     seed: int,
     fingerprint: str,
@@ -110,15 +108,7 @@ def train_fold(
         fold_seed,
         accelerator,
     )
-    model = train_chosen(choice, task, examples, examples.rows(fold.train.utterances), fold_seed, accelerator)
-    spans = {name: attribute_range(data, name) for name in task.attributes}
-    saved = SavedModel(
-        model,
-        choice.config.model,
-        examples.pooled.shape,
-        task.classes,
-        {name: (span.min, span.max) for name, span in spans.items()},
-    )
+    saved = train_chosen(choice, task, examples, examples.rows(fold.train.utterances), fold_seed, accelerator)
     saved.save(folder / "model.safetensors")
     validated = sorted({speaker_of[u] for _, validate in splits for u in validate})
     write_json(
@@ -132,8 +122,8 @@ def train_fold(
             "validation_metric": choice.best.value,
             "validation_speakers": validated,
             "trials": choice.trials,
-            "trained_parameters": model.trained_parameters(),
-            "layer_weights": model.layers.weights().tolist(),
+            "trained_parameters": saved.model.trained_parameters(),
+            "layer_weights": saved.model.layers.weights().tolist(),
             "curve": choice.best.curve,
             "seconds": round(time.monotonic() - start, 3),
         },
@@ -169,6 +159,6 @@ def check_task(task: Task, data: DataDir) -> None:
     if task.classes and not data.classes_of():
         raise UserError("no emotion labels to learn from", file=data.path / "utt2emo")
     for name in task.attributes:
-        attribute_range(data, name)
+        check_attribute(data, name)
         if not data.attribute(name):
             raise UserError(f"no labels of {name} to learn from", file=data.path / f"utt2{name}")

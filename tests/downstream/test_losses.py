@@ -59,7 +59,7 @@ def test_nothing_labelled_gives_zero_and_a_gradient() -> None:
         outputs, torch.full((4,), MISSING_CLASS), torch.full((4, 1), NAN), None, TaskConfig(attributes=["a"])
     )
     loss.backward()
-    assert float(loss) == 0 and torch.all(outputs.grad == 0)
+    assert loss.item() == 0 and torch.all(outputs.grad == 0)
 
 
 def test_class_weights_equal_scikit_learns() -> None:

@@ -40,6 +40,7 @@ def make_model(layer: int | str, pooling: str, head: str) -> UtteranceModel:
     model = UtteranceModel(config, (statistics, 5, 6), 3)
     if layer == "weighted":
         model.layers.scores.data = torch.tensor([0.3, -1.0, 2.0, 0.0, 0.5])
+    torch.nn.init.normal_(model.head[-1].weight)  # it starts at zero, where everything is equal
     pooled = pooled_statistics(torch.stack(frames(), 2), LENGTHS)[:, :statistics]
     model.standardiser.fit([pooled])
     return model.eval()
@@ -149,7 +150,8 @@ def test_a_speaker_of_one_utterance_becomes_zero() -> None:
 
 def test_layer_weights_have_their_own_rate_and_no_decay() -> None:
     model = make_model("weighted", "mean", "linear")
-    head, merging = model.parameter_groups(0.1, 0.5, 10.0)
+    head, biases, merging = model.parameter_groups(0.1, 0.5, 10.0)
+    assert (biases["lr"], biases["weight_decay"]) == (0.1, 0.0)
     assert (head["lr"], head["weight_decay"]) == (0.1, 0.5)
     assert (merging["lr"], merging["weight_decay"]) == (1.0, 0.0)
-    assert len(make_model(0, "mean", "linear").parameter_groups(0.1, 0.5, 10.0)) == 1
+    assert len(make_model(0, "mean", "linear").parameter_groups(0.1, 0.5, 10.0)) == 2
