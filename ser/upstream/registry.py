@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ser.upstream.base import Upstream
 
 OPENSMILE = ("egemaps", "compare")
+# S3PRL's, without its normalisation by utterance: see ser.upstream.spectral.
+SPECTRAL = ("fbank", "mfcc", "mel", "linear", "spectrogram")
 CONTEXT_30S = "30 s"
 
 
@@ -38,14 +40,15 @@ def parse_name(name: str) -> ParsedName:
     """
     library, colon, rest = name.partition(":")
     if not colon:
-        library, rest = ("opensmile", name) if name in OPENSMILE else ("s3prl", name)
+        known = {**dict.fromkeys(OPENSMILE, "opensmile"), **dict.fromkeys(SPECTRAL, "spectral")}
+        library, rest = known.get(name, "s3prl"), name
     if library == "hf" and rest:
         return ParsedName("hf", "", rest)
     if library == "s3prl" and rest:
         entry, _, where = rest.partition(":")
         return ParsedName("s3prl", entry, where or None)
-    if library == "opensmile" and rest in OPENSMILE:
-        return ParsedName("opensmile", rest)
+    if (library == "opensmile" and rest in OPENSMILE) or (library == "spectral" and rest in SPECTRAL):
+        return ParsedName(library, rest)
     raise UserError(
         "not the name of an upstream",
         value=name,
@@ -68,6 +71,8 @@ def tag_of(name: str, context: str = "length") -> str:
         tag = last or ""
     elif last is not None:
         tag = f"{parsed.entry}-{last.removesuffix(PurePosixPath(last).suffix)}"
+    elif parsed.library == "s3prl" and parsed.entry in SPECTRAL:
+        tag = f"{parsed.entry}-cmvn"
     else:
         tag = parsed.entry
     if context == CONTEXT_30S:
@@ -109,6 +114,10 @@ def _load(parsed: ParsedName, name: str, tag: str, context: str) -> Upstream:
         from ser.upstream.opensmile import OpensmileUpstream
 
         return OpensmileUpstream(parsed.entry)
+    if parsed.library == "spectral":
+        from ser.upstream.spectral import load_spectral
+
+        return load_spectral(parsed.entry, name, tag)
     if parsed.library == "s3prl":
         from ser.upstream.s3prl import load_s3prl
 

@@ -28,7 +28,7 @@ def no_network(monkeypatch):
     ("name", "tag"),
     [
         ("fbank", "fbank"),
-        ("s3prl:fbank", "fbank"),
+        ("s3prl:fbank", "fbank-cmvn"),
         ("egemaps", "egemaps"),
         ("hf:/a/b/whisper-base-encoder", "whisper-base-encoder"),
         ("hf:/a/b/whisper-base-encoder/", "whisper-base-encoder"),
