@@ -26,7 +26,7 @@ REQUIRES = [
     "jsonargparse>=4.49,<5",
     "audmetric>=1.2",
     "safetensors>=0.4",
-    "matplotlib>=3.9",
+    "jinja2>=3.1",
 ]
 
 EXTRAS = {

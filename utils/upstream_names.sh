@@ -19,6 +19,7 @@ tag_of() { # upstream, options of ser extract: prints its short name
   case $name in
     hf:*) tag=$(basename "${name#hf:}") ;;
     s3prl:*:*) tag=$(basename "${name#s3prl:*:}") tag=${name#s3prl:} && tag=${tag%%:*}-$(basename "${name#s3prl:*:}" | sed 's/\.[^.]*$//') ;;
+    s3prl:fbank | s3prl:mfcc | s3prl:mel | s3prl:linear | s3prl:spectrogram) tag=${name#s3prl:}-cmvn ;;
     *) tag=${name#*:} ;;
   esac
   [[ $name == hf:* && " $2 " =~ \ --whisper-context[\ =]30s\  ]] && tag+=-30s

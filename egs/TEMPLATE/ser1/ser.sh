@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The stage engine of utterance-level recipes. A recipe's run.sh calls it:
 #   ./ser.sh --upstreams "fbank mfcc" ... -- "$@"      # the recipe's settings, then the user's
+# shellcheck disable=SC2317  # the exit at the end hides from it that functions are called by name
 set -euo pipefail
 PROGRAM=run.sh # what the user has called, for messages
 
@@ -319,28 +320,38 @@ stage_train() { each_experiment train_one; }
 stage_predict() { each_experiment predict_one; }
 stage_score() { each_experiment score_one; }
 
+shown_command() { # the call that makes the table, for anyone: without this machine's folders
+  local words="./run.sh${resume_options:+ $resume_options}"
+  sed -E 's#(--db-root[ =])[^ ]+#\1<folder>#; s#hf:[^ ]*/([^ /]+)#hf:<folder>/\1#g' <<<"${words//\\ / }"
+}
+
 stage_benchmark() {
   local scores
   item table
   from 12 "exp/*/scores.json"
   from 8 "exp/*/info.yaml"
   setting title "$title"
+  setting command "$(shown_command)"
   setting release "$release"
   promise RESULTS.md results.csv report.html
   if todo; then
     mapfile -t scores < <(compgen -G "exp/*/scores.json" | LC_ALL=C sort)
-    work "run.sh --show" log/benchmark.log ser benchmark table "${scores[@]%/scores.json}" --out . ${title:+--title "$title"}
+    work "run.sh --show" log/benchmark.log ser benchmark table "${scores[@]%/scores.json}" --out . \
+      --command "$(shown_command)" ${title:+--title "$title"}
     item_end
   fi
 }
 
-for ((number = stage; number <= stop_stage; number++)); do
-  [[ $off == *" $number "* ]] && continue
-  stage_begin "$number" "${stage_names[number]}" "${stage_whats[number]}"
-  "stage_${stage_names[number]}"
-  stage_end
-done
-_stage=""
-if [[ $dry_run == false && $stop_stage == 13 ]]; then
-  say "done in $(seconds_as_text $((SECONDS - began))): $recipe_dir/RESULTS.md, results.csv, report.html"
-fi
+{ # Read as a whole, so that a run goes on as it began when this file changes under it.
+  for ((number = stage; number <= stop_stage; number++)); do
+    [[ $off == *" $number "* ]] && continue
+    stage_begin "$number" "${stage_names[number]}" "${stage_whats[number]}"
+    "stage_${stage_names[number]}"
+    stage_end
+  done
+  _stage=""
+  if [[ $dry_run == false && $stop_stage == 13 ]]; then
+    say "done in $(seconds_as_text $((SECONDS - began))): $recipe_dir/RESULTS.md, results.csv, report.html"
+  fi
+  exit 0
+}

@@ -10,5 +10,5 @@ exec ./ser.sh \
   --local-data "ser prepare emodb" \
   --data-sets all \
   --upstreams "fbank mfcc egemaps" \
-  --train-configs "conf/emotion.yaml conf/emotion_spknorm.yaml conf/naturalness.yaml" \
+  --train-configs "conf/emotion.yaml conf/emotion_mlp.yaml conf/emotion_spknorm.yaml conf/naturalness.yaml" \
   -- "$@"
