@@ -141,7 +141,12 @@ def statistics_needed(pooling: str, feats: Path) -> int:
     Args:
         pooling: the model's pooling.
         feats: feats/<upstream>/<set>.
+
+    Raises:
+        UserError: when there are no features.
     """
+    if not (Path(feats) / "meta.yaml").is_file():
+        raise UserError("no such features", file=Path(feats) / "meta.yaml", hint="Run stage 3 (extract)")
     if pooling == "mean":
         return 1
     return 1 if read_yaml(Path(feats) / "meta.yaml")["frame_rate"] == 0 else 2

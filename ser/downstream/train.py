@@ -53,6 +53,7 @@ def train_experiment(
     check_task(task, data)
     folds = make_folds(sets)
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
+    statistics = statistics_needed(config.model.pooling, feats)
     experiment.save_config(config, sources)
     write_yaml(experiment.path / "env.yaml", describe_environment())
     write_info(experiment, config, feats, describe(folds, speaker_of), task, data)
@@ -72,7 +73,7 @@ def train_experiment(
         [sets[name] for name in ("train", "validation") if name in sets],
         task.classes,
         task.attributes,
-        statistics_needed(config.model.pooling, feats),
+        statistics,
         config.model.standardise,
     )
     state, accelerator = Progress(len(pending), f"train {experiment.path.name}"), make_accelerator()

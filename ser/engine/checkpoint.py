@@ -14,11 +14,14 @@ from torch import nn
 from ser.core.errors import UserError
 from ser.core.files import whole_file
 
+METADATA_KEY = "ser"
+
 
 def save_model(path: str | os.PathLike[str], model: nn.Module, metadata: dict[str, Any]) -> None:
     """Write the model's state and ``metadata`` (JSON values by name), whole or not at all."""
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    text = {name: json.dumps(value) for name, value in metadata.items()}
+    # One key: safetensors writes several in random order, and the same model must be the same bytes.
+    text = {METADATA_KEY: json.dumps(metadata)}
     with whole_file(path, "wb") as stream:
         stream.write(save(state, metadata=text))
 
@@ -32,8 +35,8 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     with _opened(path) as checkpoint:
         text = checkpoint.metadata() or {}
     try:
-        return {name: json.loads(value) for name, value in text.items()}
-    except json.JSONDecodeError:
+        return json.loads(text[METADATA_KEY])
+    except (KeyError, json.JSONDecodeError):
         raise UserError("not a checkpoint of this project", file=path) from None
 
 

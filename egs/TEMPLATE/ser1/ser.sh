@@ -321,8 +321,8 @@ stage_predict() { each_experiment predict_one; }
 stage_score() { each_experiment score_one; }
 
 shown_command() { # the call that makes the table, for anyone: without this machine's folders
-  local words="./run.sh${resume_options:+ $resume_options}"
-  sed -E 's#(--db-root[ =])[^ ]+#\1<folder>#; s#hf:[^ ]*/([^ /]+)#hf:<folder>/\1#g' <<<"${words//\\ / }"
+  local shown="./run.sh${resume_options:+ $resume_options}"
+  sed -E 's#(--db-root[ =])[^ ]+#\1<folder>#; s#hf:[^ ]*/([^ /]+)#hf:<folder>/\1#g' <<<"${shown//\\ / }"
 }
 
 stage_benchmark() {
@@ -331,7 +331,6 @@ stage_benchmark() {
   from 12 "exp/*/scores.json"
   from 8 "exp/*/info.yaml"
   setting title "$title"
-  setting command "$(shown_command)"
   setting release "$release"
   promise RESULTS.md results.csv report.html
   if todo; then
