@@ -59,7 +59,7 @@ class UtteranceModel(nn.Module):
         return self.head(masked_mean(merged, lengths))
 
     def parameter_groups(self, lr: float, weight_decay: float, layer_weights_factor: float) -> list[dict]:
-        """Optimiser groups: head matrices; without decay head biases and, at their own rate, layer weights."""
+        """Optimiser groups: head matrices; head biases and layer weights, which do not decay."""
         merging = list(self.layers.parameters())
         matrices = [p for p in self.head.parameters() if p.dim() > 1]
         biases = [p for p in self.head.parameters() if p.dim() == 1]
