@@ -1,0 +1,27 @@
+"""Every conf/*.yaml of every recipe is understood, and every combination it searches makes sense."""
+
+from pathlib import Path
+
+import pytest
+
+from ser.cli.train import make_parser
+from ser.downstream.config import TrainConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGURATIONS = sorted(ROOT.glob("egs/*/*/conf/*.yaml"))
+
+
+def test_there_are_some() -> None:
+    assert CONFIGURATIONS
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_it_is_understood(path: Path) -> None:
+    parser = make_parser()
+    argv = ["--config", str(path), "--data", "d", "--feats", "f", "--exp", "e"]
+    options = parser.instantiate(parser.parse_args(argv))
+    config = TrainConfig(
+        options.name, options.task, options.model, options.optimizer, options.validation, options.search
+    )
+    config.check()
+    assert list(config.candidates())
