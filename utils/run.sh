@@ -78,6 +78,7 @@ attempts() { # log command...: one job, tried until it ends well; runs in a proc
   shift
   line=$(printf ' %q' "$@")
   line=${line# }
+  # shellcheck disable=SC2094  # the log is looked at only between two commands
   for ((attempt = 0; ; attempt++)); do
     started=$SECONDS
     printf '# %s\n# Started at %s\n#\n' "$line" "$(date)"
@@ -97,7 +98,6 @@ terminal=false
 columns=$(stty size 2>/dev/null </dev/tty | cut -d' ' -f2) || true
 columns=$((${columns:-80} > 1 ? ${columns:-80} - 1 : 79))
 
-# shellcheck disable=SC2317,SC2329  # run by the traps below
 stop() { # exit code: ends the jobs, all their processes
   local pid
   trap '' INT TERM HUP

@@ -177,7 +177,6 @@ _stage_failed() { # exit code, log: the last words of a run
 }
 
 _child="" _any_todo=""
-# shellcheck disable=SC2317,SC2329  # run by the traps below
 _stopped() { # exit code
   trap '' INT TERM HUP
   if [[ -n $_child ]]; then
