@@ -62,18 +62,25 @@ def dispatch(argv: list[str]) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script: exits with 2 on a user's mistake, 130 on Ctrl-C."""
+    """Entry point: exits with 2 on a user's mistake, 1 on the system's, 130 on Ctrl-C."""
     log.setup()
     try:
         dispatch(sys.argv[1:])
     except UserError as error:
         print(f"ser: error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # the reader of our output has left, as head does
+        sys.stdout = None
+        sys.exit(141)
+    except OSError as error:  # full disk, no permission: nothing that a traceback would help with
+        if error.errno is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"ser: error: {where}{error.strerror}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("ser: interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(141)
 
 
 if __name__ == "__main__":

@@ -52,10 +52,10 @@ class Parser(jsonargparse.ArgumentParser):
         )
         if unknown is None:
             return ""
-        known = [action.dest for action in self._actions]
-        near = difflib.get_close_matches(
-            unknown.group(1).split("=")[0].replace("-", "_"), known, n=1, cutoff=0.5
-        )
+        known = [
+            name.lstrip("-") for action in self._actions for name in action.option_strings or [action.dest]
+        ]
+        near = difflib.get_close_matches(unknown.group(1).split("=")[0], known, n=1, cutoff=0.5)
         return f"; the nearest known name is {near[0]!r}" if near else ""
 
 

@@ -56,7 +56,7 @@ def _umask() -> int:
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> int:
     """Delete the temporary files that killed writers left in ``folder``; return how many."""
-    leftovers = list(Path(folder).glob(f"{TEMPORARY_PREFIX}*"))
+    leftovers = [path for path in Path(folder).glob(f"{TEMPORARY_PREFIX}*") if path.is_file()]
     for leftover in leftovers:
         leftover.unlink(missing_ok=True)
     return len(leftovers)
