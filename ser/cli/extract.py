@@ -61,13 +61,13 @@ def main(argv: list[str]) -> None:
         )
 
     from ser.data.datadir import DataDir
-    from ser.features.extract import Extraction, ExtractionSettings, share_cores
+    from ser.features.extract import Extraction, ExtractionSettings, share_machine
     from ser.features.plan import BATCH_SECONDS
     from ser.upstream import load_upstream
 
     layers = _layers(options.frames_layers)
     data = DataDir.load(options.data)
-    share_cores(options.nj if options.job else 1)
+    share_machine(options.nj if options.job else 1)
     settings = ExtractionSettings(
         frames_layers=layers,
         batch_seconds=BATCH_SECONDS if options.batch_seconds is None else options.batch_seconds,

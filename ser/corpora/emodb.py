@@ -16,7 +16,7 @@ from pathlib import Path
 from ser.core import log
 from ser.core.errors import UserError
 from ser.corpora.base import Corpus
-from ser.data.audio import read_header
+from ser.data.audio_header import read_header
 from ser.data.datadir import DataDir
 from ser.data.labels import LabelSchema, Range
 from ser.data.splits import assign_folds

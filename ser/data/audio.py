@@ -7,63 +7,15 @@ out of its recording by seeking, and converted by itself.
 from __future__ import annotations
 
 import io
-import os
 import subprocess
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 import soxr
 
 from ser.core.errors import UserError
-from ser.data.riff import missing_bytes
-
-if TYPE_CHECKING:
-    from ser.data.datadir import DataDir
-
-# Kaldi's extract-segments lets a segment end this much after its recording, and cuts it there.
-MAX_OVERSHOOT = 0.5
-
-
-class BrokenAudio(UserError):
-    """Audio that cannot be used; names the utterance (or recording) and the file."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the header of an audio file says: sampling rate in Hz, channels, frames."""
-
-    rate: int
-    channels: int
-    frames: int
-
-    @property
-    def seconds(self) -> float:
-        """Duration in seconds."""
-        return self.frames / self.rate
-
-
-def read_header(path: str | os.PathLike[str], name: str | None = None) -> Header:
-    """Read the header of a wav, flac or ogg file; no sample is decoded.
-
-    Args:
-        path: the audio file.
-        name: the utterance or recording it belongs to, for the message.
-
-    Raises:
-        BrokenAudio: when the file is missing, empty, no audio, without samples, or a wav that is
-            shorter than its header says.
-    """
-    _check_file(path, name)
-    try:
-        info = soundfile.info(os.fspath(path))
-    except (soundfile.SoundFileError, OSError) as error:
-        raise _broken(f"no audio that can be read ({_reason(error)})", path, name) from None
-    if info.frames <= 0:
-        raise _broken("audio without samples", path, name)
-    return Header(info.samplerate, info.channels, info.frames)
+from ser.data.audio_header import MAX_OVERSHOOT, broken, check_file, read_header, what_failed
+from ser.data.datadir import DataDir
 
 
 class AudioReader:
@@ -98,19 +50,19 @@ class AudioReader:
             source: str | io.BytesIO = io.BytesIO(self._run(entry, utterance))
         else:
             source = entry
-            _check_file(entry, utterance)
+            check_file(entry, utterance)
         try:
             with soundfile.SoundFile(source) as sound:
                 samples, rate = self._decode(sound, utterance, entry, start, end), sound.samplerate
         except (soundfile.SoundFileError, OSError) as error:
-            raise _broken(f"no audio that can be read ({_reason(error)})", entry, utterance) from None
+            raise broken(f"no audio that can be read ({what_failed(error)})", entry, utterance) from None
         mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
         if not np.isfinite(mono).all():
-            raise _broken("audio holds samples that are not finite numbers", entry, utterance)
+            raise broken("audio holds samples that are not finite numbers", entry, utterance)
         if rate != self.rate:
             mono = soxr.resample(mono, rate, self.rate, quality="HQ")
             if not len(mono):
-                raise _broken(f"audio is shorter than one sample at {self.rate} Hz", entry, utterance)
+                raise broken(f"audio is shorter than one sample at {self.rate} Hz", entry, utterance)
         return np.ascontiguousarray(mono, dtype=np.float32)
 
     def seconds(self, utterance: str) -> float:
@@ -152,17 +104,17 @@ class AudioReader:
             first, last = round(start * sound.samplerate), round(end * sound.samplerate)
             if first >= sound.frames or last > sound.frames + MAX_OVERSHOOT * sound.samplerate:
                 length = sound.frames / sound.samplerate
-                raise _broken(
+                raise broken(
                     f"segment {start:g} to {end:g} s ends after its recording of {length:.3f} s",
                     entry, utterance,
                 )  # fmt: skip
             last = min(last, sound.frames)
             sound.seek(first)
         if last <= first:
-            raise _broken("audio without samples", entry, utterance)
+            raise broken("audio without samples", entry, utterance)
         samples = sound.read(last - first, dtype="float32", always_2d=True)
         if len(samples) < last - first:
-            raise _broken(f"truncated: {len(samples)} of {last - first} samples", entry, utterance)
+            raise broken(f"truncated: {len(samples)} of {last - first} samples", entry, utterance)
         return samples
 
     def _run(self, entry: str, utterance: str) -> bytes:
@@ -173,7 +125,7 @@ class AudioReader:
         if done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip().splitlines()
             reason = f"exit code {done.returncode}" + (f", {said[-1]}" if said else "")
-            raise _broken(f"the command in wav.scp failed ({reason})", entry, utterance)
+            raise broken(f"the command in wav.scp failed ({reason})", entry, utterance)
         return done.stdout
 
 
@@ -190,30 +142,3 @@ def refuse_pipes(data_dir: DataDir) -> None:
                 file=data_dir.path / "wav.scp", line=number, value=entry,
                 hint="Pass --allow-pipes if you trust whoever wrote the file",
             )  # fmt: skip
-
-
-def _check_file(path: str | os.PathLike[str], name: str | None) -> None:
-    """Raise for a file that is missing, empty, or a wav that is shorter than its header says."""
-    try:
-        size = os.stat(path).st_size
-        if not Path(path).is_file():
-            raise _broken("not a file", path, name)
-        if size == 0:
-            raise _broken("empty audio file", path, name)
-        lacking = missing_bytes(path)
-    except FileNotFoundError:
-        raise _broken("no such audio file", path, name) from None
-    except OSError as error:
-        raise _broken(f"cannot be read ({error.strerror})", path, name) from None
-    if lacking:
-        raise _broken(f"truncated: {lacking} bytes less than its header says", path, name)
-
-
-def _broken(what: str, path: str | os.PathLike[str], name: str | None) -> BrokenAudio:
-    """A ``BrokenAudio`` that names the utterance and the file."""
-    return BrokenAudio(what if name is None else f"utterance {name!r}: {what}", file=path)
-
-
-def _reason(error: Exception) -> str:
-    """What libsndfile says, without the file's name and its full stop."""
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ser.core.errors import UserError
-from ser.data.audio import read_header
+from ser.data.audio_header import read_header
 from ser.data.labels import CLASS_LABEL, LabelSchema
 from ser.data.table import line_of, read_table, write_table
 from ser.data.validate import inconsistencies

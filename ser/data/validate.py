@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ser.core.errors import UserError
-from ser.data.audio import MAX_OVERSHOOT, BrokenAudio, read_header
+from ser.data.audio_header import MAX_OVERSHOOT, BrokenAudio, read_header
 from ser.data.labels import CLASS_LABEL
 from ser.data.table import line_of
 from ser.data.wording import first_few

@@ -16,7 +16,8 @@ import torch
 from ser.core.errors import UserError
 from ser.core.log import Progress, get_logger
 from ser.core.seed import preserved_random_state
-from ser.data.audio import AudioReader, BrokenAudio
+from ser.data.audio import AudioReader
+from ser.data.audio_header import BrokenAudio
 from ser.data.datadir import DataDir
 from ser.features.plan import BATCH_SECONDS, Batch, Shard, plan_batches, plan_shards, shards_of_job
 from ser.features.pool import pool
@@ -235,8 +236,13 @@ def encode(upstream: Upstream, waves: list[np.ndarray]) -> HiddenStates:
     return upstream(padded.to(upstream.device), lengths.to(upstream.device))
 
 
-def share_cores(jobs: int) -> int:
-    """Give this process its share of the cores, unless OMP_NUM_THREADS says otherwise; return its threads."""
+def share_machine(jobs: int) -> int:
+    """Take this process's share of the cores, and no more memory with every new shape; return its threads.
+
+    OMP_NUM_THREADS, where it is set, decides the threads.
+    """
+    # oneDNN keeps 1024 convolutions by default, one for every shape of batch: hundreds of MB.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     if "OMP_NUM_THREADS" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(max(1, cores // jobs))

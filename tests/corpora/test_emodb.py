@@ -10,7 +10,7 @@ import soundfile
 
 from ser.core.errors import UserError
 from ser.corpora import emodb
-from ser.data.audio import BrokenAudio
+from ser.data.audio_header import BrokenAudio
 from ser.data.datadir import DataDir
 from ser.data.report import validate
 

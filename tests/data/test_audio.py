@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from ser.core.errors import UserError
-from ser.data.audio import AudioReader, BrokenAudio, read_header
+from ser.data.audio import AudioReader
+from ser.data.audio_header import BrokenAudio, read_header
 from ser.data.datadir import DataDir, Segment
 from ser.data.labels import LabelSchema
 from ser.data.riff import missing_bytes
