@@ -104,8 +104,8 @@ class Extraction:
                 self._run_shard(shard, jobs, job, islice(batches, len(shard.batches)), progress)
         if todo and self._largest_mean < MEAN_OF_NOTHING:
             log.warning(
-                "%s: every utterance is normalised to zero mean, so pooled means carry nothing (S3PRL's"
-                " fbank, mfcc, mel and linear do that; there is fbank_no_cmvn)", label,
+                "%s: every utterance is normalised to zero mean, so pooled means carry nothing (S3PRL's own"
+                " spectral features are; fbank, mfcc, mel, linear and spectrogram by their bare names are not)", label,
             )  # fmt: skip
 
     def combine(self) -> dict[str, Any]:
