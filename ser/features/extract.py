@@ -105,7 +105,7 @@ class Extraction:
         if todo and self._largest_mean < MEAN_OF_NOTHING:
             log.warning(
                 "%s: every utterance is normalised to zero mean, so pooled means carry nothing (S3PRL's own"
-                " spectral features are; fbank, mfcc, mel, linear and spectrogram by their bare names are not)", label,
+                " spectral features are, as s3prl:fbank; by its bare name, fbank, it is not)", label,
             )  # fmt: skip
 
     def combine(self) -> dict[str, Any]:
