@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,8 @@ logger = get_logger(__name__)
 
 # Rows that go through the model at once when nothing is learnt.
 PREDICTION_BATCH = 4096
+# Up to this size, standardised features of all rows are kept by every model being trained.
+KEPT_BYTES = 2**30
 
 
 @dataclass
@@ -90,6 +93,7 @@ class Fit:
         deviation = torch.tensor([scale.deviation for scale in scales])
         self._targets = ((examples.targets - mean) / deviation).to(accelerator.device)
         self._classes = examples.classes.to(accelerator.device)
+        self._standardised = self._standardise_all()
         self._weights = None
         if task.classes and config.task.class_weights == "balanced":
             self._weights = class_weights(examples.classes[rows], len(task.classes)).to(accelerator.device)
@@ -110,7 +114,7 @@ class Fit:
         """Class probabilities, then attributes in the label's units: (n,) -> (n, K + A)."""
         self.model.eval()
         parts = rows.split(PREDICTION_BATCH)
-        vectors = (self.result.model.embed(self._features(part)) for part in parts)
+        vectors = (self.result.model.merge(self._features(part)) for part in parts)
         return torch.cat([self.result.predict(part).cpu() for part in vectors])
 
     def _batches(self) -> Iterator[Tensor]:
@@ -124,15 +128,31 @@ class Fit:
     def _loss(self, model: torch.nn.Module, rows: Tensor) -> Tensor:
         """The objective of one batch."""
         return task_loss(
-            model(self._features(rows)),
+            model.head(model.merge(self._features(rows))),
             self._classes[rows],
             self._targets[rows],
             self._weights,
             self.config.task,
         )
 
+    @torch.no_grad()
+    def _standardise_all(self) -> Tensor | None:
+        """Standardised features of all rows (N, S, L, D), which training does not change; None if too large."""
+        pooled = self.examples.pooled
+        if 4 * math.prod(pooled.shape) * len(pooled) > KEPT_BYTES:
+            return None
+        parts = torch.arange(len(pooled)).split(PREDICTION_BATCH)
+        return torch.cat([self._standardise(part) for part in parts])
+
+    def _standardise(self, rows: Tensor) -> Tensor:
+        pooled = self.examples.pooled.take(rows).to(self.accelerator.device)
+        return self.result.model.standardiser(pooled)
+
     def _features(self, rows: Tensor) -> Tensor:
-        return self.examples.pooled.take(rows).to(self.accelerator.device)
+        """Standardised features of some rows: (n,) -> (n, S, L, D)."""
+        if self._standardised is None:
+            return self._standardise(rows)
+        return self._standardised.index_select(0, rows.to(self._standardised.device))
 
 
 @dataclass

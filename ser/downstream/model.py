@@ -40,7 +40,11 @@ class UtteranceModel(nn.Module):
 
     def embed(self, pooled: Tensor) -> Tensor:
         """The utterance vector that the head sees: (B, S, L, D) -> (B, S D)."""
-        return self.layers(self.standardiser(pooled)).flatten(1)
+        return self.merge(self.standardiser(pooled))
+
+    def merge(self, standardised: Tensor) -> Tensor:
+        """The same from standardised statistics, which training computes once: (B, S, L, D) -> (B, S D)."""
+        return self.layers(standardised).flatten(1)
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Class scores, then attribute values: (B, S, L, D) -> (B, K + A)."""
