@@ -137,7 +137,7 @@ class Fit:
 
     @torch.no_grad()
     def _standardise_all(self) -> Tensor | None:
-        """Standardised features of all rows (N, S, L, D), which training does not change; None if too large."""
+        """Standardised features of all rows (N, S, L, D), fixed while training; None if too large."""
         pooled = self.examples.pooled
         if 4 * math.prod(pooled.shape) * len(pooled) > KEPT_BYTES:
             return None
