@@ -38,7 +38,7 @@ def test_one_process_does_it_all(data, tmp_path, capsys):
 
 def test_jobs_and_combine(data, tmp_path):
     feats = str(tmp_path / "feats")
-    common = ["extract", data, feats, "--upstream", "fbank_no_cmvn", "--nj", "2"]
+    common = ["extract", data, feats, "--upstream", "fbank", "--nj", "2"]
     dispatch([*common, "--job", "1", "--batch-seconds", "1"])
     with pytest.raises(UserError, match="shards have not been extracted"):
         dispatch([*common, "--combine", "--batch-seconds", "1"])
@@ -80,7 +80,7 @@ def test_tag(capsys):
         (["DATA", "f", "--upstream", "fbank", "--batch-seconds", "-3"], "positive number of seconds"),
         (["DATA", "f", "--upstream", "fbank", "--whisper-context", "30s"], "is Whisper's"),
         (["no/such", "f", "--upstream", "fbank"], "no/such: no such data directory"),
-        (["DATA", "f", "--upstream", "fbank", "--skip-brokn"], "nearest known name is 'skip_broken'"),
+        (["DATA", "f", "--upstream", "fbank", "--skip-brokn"], "nearest known name is 'skip-broken'"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(data, tmp_path, monkeypatch, arguments, message):

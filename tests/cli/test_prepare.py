@@ -88,7 +88,7 @@ def test_all_mistakes_are_printed_and_the_exit_code_is_2(toy):
         (["validate", "none"], "none: no such data directory"),
         (["nonsense"], "no such corpus or action: 'nonsense'"),
         (["emodb"], "--db-root, the folder of EmoDB, is missing. EmoDB (CC0-1.0) is to be had at"),
-        (["emodb", "--db-roott", "x"], "db_root"),
+        (["emodb", "--db-roott", "x"], "db-root"),
         (["split", "toy", "99"], "asks for 99 of 4 utterances"),
         (["split", "toy", "two"], "two"),
         (["subset", "toy", "x"], "give exactly one of"),

@@ -262,7 +262,7 @@ def test_means_that_carry_nothing_are_said(data, tmp_path, monkeypatch):
 
     said = []
     monkeypatch.setattr("ser.features.extract.log.warning", lambda text, *values: said.append(text % values))
-    extract(data, tmp_path / "plain", load_upstream("fbank_no_cmvn"), ExtractionSettings())
+    extract(data, tmp_path / "plain", load_upstream("fbank"), ExtractionSettings())
     assert not said
-    extract(data, tmp_path / "normalised", load_upstream("fbank"), ExtractionSettings())
+    extract(data, tmp_path / "normalised", load_upstream("s3prl:fbank"), ExtractionSettings())
     assert len(said) == 1 and "pooled means carry nothing" in said[0]
