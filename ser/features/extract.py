@@ -19,6 +19,7 @@ from ser.core.seed import preserved_random_state
 from ser.data.audio import AudioReader
 from ser.data.audio_header import BrokenAudio
 from ser.data.datadir import DataDir
+from ser.features.memory import MemoryRelease, reuse_memory
 from ser.features.plan import BATCH_SECONDS, Batch, Shard, plan_batches, plan_shards, shards_of_job
 from ser.features.pool import pool
 from ser.features.store import FeatureStore, ShardWriter, audio_fingerprint, broken_audio, fingerprint
@@ -99,9 +100,11 @@ class Extraction:
         if len(todo) < len(mine):
             log.info("%s: %d of %d shards are done already", label, len(mine) - len(todo), len(mine))
         batches = prefetch(self._read, (batch for shard in todo for batch in shard.batches), READ_AHEAD)
+        release_memory = MemoryRelease()
         with torch.inference_mode(), preserved_random_state():
             for shard in todo:
                 self._run_shard(shard, jobs, job, islice(batches, len(shard.batches)), progress)
+                release_memory()
         if todo and self._largest_mean < MEAN_OF_NOTHING:
             log.warning(
                 "%s: every utterance is normalised to zero mean, so pooled means carry nothing (S3PRL's own"
@@ -237,12 +240,11 @@ def encode(upstream: Upstream, waves: list[np.ndarray]) -> HiddenStates:
 
 
 def share_machine(jobs: int) -> int:
-    """Take this process's share of the cores, and no more memory with every new shape; return its threads.
+    """Take this process's share of the cores, memory managed for a long run; return its threads.
 
     OMP_NUM_THREADS, where it is set, decides the threads.
     """
-    # oneDNN keeps 1024 convolutions by default, one for every shape of batch: hundreds of MB.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+    reuse_memory()
     if "OMP_NUM_THREADS" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(max(1, cores // jobs))

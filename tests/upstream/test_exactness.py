@@ -13,7 +13,10 @@ from tests.upstream.models import KINDS
 LENGTHS = (16000, 33333, 20001, 48000, 1600)
 
 
-@pytest.fixture(params=[*KINDS, "fbank", "mfcc", "mel", "linear", "spectrogram", "hubert_local", "egemaps"])
+@pytest.fixture(
+    scope="module",
+    params=[*KINDS, "fbank", "mfcc", "mel", "linear", "spectrogram", "hubert_local", "egemaps"],
+)
 def upstream(request, model_folder, s3prl_hubert):
     if request.param in KINDS:
         return load_upstream(f"hf:{model_folder(request.param)}")
