@@ -41,6 +41,19 @@ def test_batched_equals_single(upstream, batch):
     assert found.difference <= TOLERANCE, found
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith(("w2v-bert", "data2vec"))])
+@torch.inference_mode()
+def test_in_float64_nothing_is_left(model_folder, kind, batch):
+    """What is left in float32 is rounding, not padding."""
+    upstream, (wave, lengths) = load_upstream(f"hf:{model_folder(kind)}").double(), batch
+    together = upstream(wave.double(), lengths)
+    for row, length in enumerate(lengths):
+        alone = upstream(wave[row : row + 1, :length].double(), lengths[row : row + 1])
+        for many, one in zip(together.layers, alone.layers, strict=True):
+            assert many.dtype == torch.float64
+            assert relative_difference(many[row, : alone.lengths[0]], one[0]) < 1e-12
+
+
 @torch.inference_mode()
 def test_padding_changes_nothing(upstream, batch):
     wave, lengths = batch
