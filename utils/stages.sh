@@ -15,12 +15,13 @@
 #
 # After todo, item_outdated tells whether what was there had been made from other inputs. A command
 # that goes on where it was must see that for itself: a mistyped option costs nobody's results.
-# The engine sets force and dry_run (true or false), stage_names (by number), and resume_options
-# (what to write behind `./run.sh --stage N`).
+# The engine sets force and dry_run (true or false), stage_names and stage_whats (by number), and off
+# (" 4 5 ": the stages of later releases).
 
 # shellcheck source=likely_cause.sh
 . "$(dirname "${BASH_SOURCE[0]}")/likely_cause.sh"
-: "${force:=false}" "${dry_run:=false}" "${resume_options:=}"
+stage_names=() stage_whats=() off=""
+: "${force:=false}" "${dry_run:=false}"
 _marks=(python3 -I "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../ser/core/marks.py")
 
 say() { printf '%s\n' "$*"; }
@@ -28,6 +29,42 @@ say() { printf '%s\n' "$*"; }
 die() { # message: a mistake that the user can mend
   printf '%s: error: %s\n' "${PROGRAM:-${0##*/}}" "$*" >&2
   exit 2
+}
+
+list_stages() {
+  local number note
+  for number in "${!stage_names[@]}"; do
+    ((number)) || continue
+    note=""
+    [[ $off == *" $number "* ]] && note="   (not in this release)"
+    printf '%3d %-14s %s\n' "$number" "${stage_names[number]}" "${stage_whats[number]}$note"
+  done
+}
+
+number_of() { # a stage's number or name, as its number
+  local number
+  for number in "${!stage_names[@]}"; do
+    ((number)) || continue
+    if [[ $1 == "$number" || $1 == "${stage_names[number]}" ]]; then
+      [[ $off == *" $number "* ]] && die "stage $number ${stage_names[number]} is not in this release. See './run.sh --list'."
+      printf '%d\n' "$number"
+      return
+    fi
+  done
+  die "there is no stage '$1'. Stages: ${stage_names[*]:1}"
+}
+
+remember() { # the user's options: sets resume_options, what goes on after a failure
+  resume_options=""
+  while (($#)); do
+    case $1 in
+      --stage) shift ;;
+      --stage=* | --force=*) ;;
+      --force) [[ ! ${2-} =~ ^(true|false)$ ]] || shift ;;
+      *) resume_options+="${resume_options:+ }$(printf '%q' "$1")" ;;
+    esac
+    shift
+  done
 }
 
 seconds_as_text() {
@@ -98,7 +135,6 @@ _lacks() { # "stage path": what to do about an input that is not there
   if ((stage == 0)); then
     echo "stage $_stage $_stage_name wants $path, which is not there"
   else
-    # shellcheck disable=SC2154  # stage_names is the engine's
     echo "stage $_stage $_stage_name wants $path, which stage $stage (${stage_names[stage]}) makes: run ./run.sh --stage $stage"
   fi
 }

@@ -52,7 +52,7 @@ elif verb == "prepare":
 elif verb == "extract":
     data, feats = Path(sys.argv[2]), Path(sys.argv[3])
     print("progress toy: 50 %, 0:01 gone, 0:01 left", file=sys.stderr)
-    if "--combine" in sys.argv:
+    if "--combine" in sys.argv or "--job" not in sys.argv:
         content = (data / "wav.scp").read_text() + option("--upstream") + option("--batch-seconds", "")
         for name in ("pooled_mean.scp", "pooled_std.scp", "shards-0/0.pooled_mean.ark", "meta.yaml"):
             write(feats / name, content)

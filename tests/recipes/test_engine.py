@@ -27,10 +27,27 @@ def test_one_command_runs_every_stage_in_order(recipe):
     assert stages_said(run.stdout) == ON == stages_redone(run.stdout)
     assert recipe.verbs() == ["prepare", "extract", "train", "predict", "score", "benchmark"]
     assert ["prepare", "toy", "--db-root", str(recipe.corpus), "--out", "data"] in recipe.calls()
-    assert {call[-1] for call in recipe.calls() if call[0] == "extract"} == {"1", "2", "--combine"}
+    assert ["extract", "data/all", "feats/fbank/all", "--upstream", "fbank"] in recipe.calls()
     assert "UAR .5\n" in run.stdout
     assert "the table\n" in run.stdout
     assert (recipe.path / "report.html").exists()
+
+
+def test_a_large_set_is_shared_by_jobs_and_put_together(recipe):
+    for number in range(600):
+        (recipe.corpus / f"{number:03d}.wav").write_bytes(b"x")
+    run = recipe.run("--db-root", str(recipe.corpus), "--stop-stage", "extract", "--nj", "8")
+    assert run.returncode == 0, run.stderr
+    calls = [" ".join(call) for call in recipe.calls() if call[0] == "extract"]
+    common = "extract data/all feats/fbank/all --upstream fbank --nj 3"
+    assert sorted(calls[:3]) == [f"{common} --job {job}" for job in (1, 2, 3)]
+    assert calls[3:] == [f"{common} --combine"]
+
+
+def test_two_models_of_one_short_name_are_not_confused(done):
+    assert done.run("--upstreams", "hf:one/base", "--stop-stage", "extract").returncode == 0
+    run = done.run("--upstreams", "hf:two/base", "--stage", "extract", "--stop-stage", "extract")
+    assert "base/all: upstream was 'hf:one/base', is now 'hf:two/base'" in run.stdout
 
 
 def test_second_run_does_nothing_whatever_the_times_of_the_files(done):

@@ -77,29 +77,12 @@ stage_whats=(- "the corpus to data directories" "checks of the data directories"
   "predictions to scores with intervals" "all experiments to RESULTS.md, results.csv, report.html")
 off=" 4 5 6 7 10 11 " # later releases fill them
 
-number_of() { # a stage's number or name, as its number
-  local number
-  for number in "${!stage_names[@]}"; do
-    ((number)) || continue
-    if [[ $1 == "$number" || $1 == "${stage_names[number]}" ]]; then
-      [[ $off == *" $number "* ]] && die "stage $number ${stage_names[number]} is not in this release. See './run.sh --list'."
-      first_or_last=$number
-      return
-    fi
-  done
-  die "there is no stage '$1'. Stages: ${stage_names[*]:1}"
-}
-
 if [[ $list == true ]]; then
-  for number in {1..13}; do
-    note=""
-    [[ $off == *" $number "* ]] && note="   (not in this release)"
-    printf '%3d %-14s %s\n' "$number" "${stage_names[number]}" "${stage_whats[number]}$note"
-  done
+  list_stages
   exit 0
 fi
-number_of "$stage" && stage=$first_or_last
-number_of "$stop_stage" && stop_stage=$first_or_last
+stage=$(number_of "$stage")
+stop_stage=$(number_of "$stop_stage")
 ((stage <= stop_stage)) || die "--stage $stage comes after --stop-stage $stop_stage."
 [[ $nj =~ ^[0-9]+$ ]] || die "--nj takes a number, not '$nj'."
 ((nj)) || nj=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
@@ -129,16 +112,7 @@ for config in "${config_words[@]}"; do [[ -f $config ]] || die "--train-configs:
 [[ -z $db_root ]] || db_root=$(found "$db_root")
 [[ -z $db_root || -d $db_root ]] || die "--db-root: there is no folder '$db_root'.${corpus_home:+ $corpus_home}"
 
-resume_options=""
-for ((i = 0; i < ${#user_options[@]}; i++)); do
-  case ${user_options[i]} in
-    --stage) i=$((i + 1)) ;;
-    --stage=* | --force=*) ;;
-    --force) [[ ${user_options[i + 1]-} =~ ^(true|false)$ ]] && i=$((i + 1)) ;;
-    *) resume_options+="${resume_options:+ }$(printf '%q' "${user_options[i]}")" ;;
-  esac
-done
-
+remember "${user_options[@]}"
 if [[ $stage == 1 && -n $corpus_home && -z $db_root && $dry_run == false ]] && [[ ! -f .marks/data.data || $force == true ]]; then
   die "where is the corpus? Give its folder: ./run.sh --db-root <folder>. $corpus_home"
 fi
@@ -197,8 +171,15 @@ stage_lint() {
   done
 }
 
+jobs_for() { # set: prints how many jobs share it; each takes seconds to start, so a small set has fewer
+  local utterances=0
+  [[ ! -f data/$1/utt2spk ]] || utterances=$(grep -c '' "data/$1/utt2spk" || true)
+  local most=$(((utterances + 249) / 250))
+  printf '%d\n' $((most < 1 || nj < most ? nj : most))
+}
+
 stage_extract() {
-  local i tag set feats extract
+  local i tag set feats extract jobs
   for i in "${!names[@]}"; do
     for set in "${sets[@]}"; do
       tag=${tags[i]} feats=feats/${tags[i]}/$set
@@ -207,16 +188,25 @@ stage_extract() {
       [[ ! -f data/$set/segments ]] || from 1 "data/$set/segments"
       [[ ! -f data/$set/utt2dur ]] || from 1 "data/$set/utt2dur"
       audio_of "$set"
-      [[ -z ${checkpoints[i]} ]] || from_named "checkpoint of $tag" "${checkpoints[i]}"
-      setting upstream "${names[i]%%:*}"
+      if [[ -n ${checkpoints[i]} ]]; then
+        from_named "checkpoint of $tag" "${checkpoints[i]}" # by its content, wherever it lies
+        setting upstream "${names[i]%":${checkpoints[i]}"}"
+      else
+        setting upstream "${names[i]}"
+      fi
       setting "extract options" "$extract_options"
       setting release "$release"
       promise "$feats"/{pooled_mean.scp,meta.yaml}
       clear_if_forced "$feats"
       if todo; then
-        extract=(ser extract "data/$set" "$feats" --upstream "${names[i]}" ${extract_words[@]+"${extract_words[@]}"} --nj "$nj")
-        work "$extract_cmd" "JOB=1:$nj" "log/extract_${tag}_$set.JOB.log" "${extract[@]}" --job JOB
-        work run.sh "log/extract_${tag}_$set.combine.log" "${extract[@]}" --combine
+        extract=(ser extract "data/$set" "$feats" --upstream "${names[i]}" ${extract_words[@]+"${extract_words[@]}"})
+        jobs=$(jobs_for "$set")
+        if ((jobs == 1)); then
+          work "$extract_cmd" "log/extract_${tag}_$set.log" "${extract[@]}"
+        else
+          work "$extract_cmd" "JOB=1:$jobs" "log/extract_${tag}_$set.JOB.log" "${extract[@]}" --nj "$jobs" --job JOB
+          work run.sh "log/extract_${tag}_$set.combine.log" "${extract[@]}" --nj "$jobs" --combine
+        fi
         item_end
       fi
     done
