@@ -171,11 +171,23 @@ class TrainConfig:
             config.check()
             yield chosen, config
 
-    def describe(self) -> tuple[str, list[str]]:
-        """(name for tables, notable options), from the configuration alone."""
-        layers = "layer weights" if self.model.layer == "weighted" else f"layer {self.model.layer}"
-        layers = "layer searched" if "model.layer" in self.search else layers
-        name = self.name or f"{layers}, {self.model.pooling}, {self.model.head}"
+    def describe(self, num_layers: int, frame_rate: float) -> tuple[str, list[str]]:
+        """(name for tables, notable options): what is done with an upstream's features.
+
+        Args:
+            num_layers: L of the upstream; of a single layer nothing is weighed.
+            frame_rate: of the upstream, 0 where an utterance is one vector.
+        """
+        layers, pooling = f"layer {self.model.layer}", self.model.pooling
+        if "model.layer" in self.search:
+            layers = "layer searched"
+        elif self.model.layer == "weighted":
+            layers = "layer weights"
+        if num_layers == 1:
+            layers, pooling = "", pooling.replace("std_per_layer", "mean+std")
+        if frame_rate == 0:
+            pooling = "functionals"
+        name = self.name or ", ".join(filter(None, [layers, pooling, self.model.head]))
         options = []
         if self.model.standardise == "speaker":
             options.append("per-speaker standardisation (transductive)")

@@ -152,8 +152,8 @@ def write_info(
     experiment: Experiment, config: TrainConfig, feats: Path, protocol: str, task: Any, data: DataDir
 ) -> None:
     """Write info.yaml: what tables say of this system besides its scores."""
-    name, options = config.describe()
-    timing = feats / "timing.json"
+    upstream, timing = read_yaml(feats / "meta.yaml"), feats / "timing.json"
+    name, options = config.describe(upstream["layers"], upstream["frame_rate"])
     write_yaml(
         experiment.path / "info.yaml",
         {
@@ -164,7 +164,7 @@ def write_info(
             "data": str(data.path),
             "corpus": data.labels.corpus,
             "derived": list(data.labels.derived),
-            "upstream": read_yaml(feats / "meta.yaml"),
+            "upstream": upstream,
             "timing": read_json(timing) if timing.is_file() else None,
         },
     )

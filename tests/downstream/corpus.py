@@ -67,5 +67,7 @@ def make_set(
             for utterance in ids:
                 value = means[utterance] if stem == "pooled_mean" else np.abs(means[utterance]) + 1
                 writer.write(utterance, value)
-    write_yaml(feats / "meta.yaml", {"upstream": "toy", "tag": "toy", "frame_rate": frame_rate})
+    write_yaml(
+        feats / "meta.yaml", {"upstream": "toy", "tag": "toy", "frame_rate": frame_rate, "layers": LAYERS}
+    )
     return data, feats

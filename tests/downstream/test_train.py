@@ -145,6 +145,9 @@ def test_functionals_have_no_deviation(tmp_path: Path) -> None:
     train_experiment(config, sources, Experiment(tmp_path / "exp"), only_fold="a")
     saved = SavedModel.load(tmp_path / "exp" / "seed0" / "folda" / "model.safetensors")
     assert saved.shape == (1, 3, 6)
+    assert read_yaml(tmp_path / "exp" / "info.yaml")["name"] == "layer weights, functionals, linear"
+    name, _ = TrainConfig(model=ModelConfig(pooling="std_per_layer")).describe(num_layers=1, frame_rate=100.0)
+    assert name == "mean+std, linear"  # of one layer, exactly that
 
 
 def test_speaker_standardisation_is_named(corpus: Sources, tmp_path: Path) -> None:

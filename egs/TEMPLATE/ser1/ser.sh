@@ -311,8 +311,19 @@ stage_predict() { each_experiment predict_one; }
 stage_score() { each_experiment score_one; }
 
 shown_command() { # the call that makes the table, for anyone: without this machine's folders
-  local shown="./run.sh${resume_options:+ $resume_options}"
-  sed -E 's#(--db-root[ =])[^ ]+#\1<folder>#; s#hf:[^ ]*/([^ /]+)#hf:<folder>/\1#g' <<<"${shown//\\ / }"
+  local i word shown=./run.sh
+  for ((i = 0; i < ${#user_options[@]}; i++)); do
+    word=${user_options[i]}
+    case $word in
+      --stage | --stop-stage) i=$((i + 1)) && continue ;;
+      --stage=* | --stop-stage=* | --force | --force=*) continue ;;
+      --db-root) word="--db-root <folder>" && i=$((i + 1)) ;;
+      --db-root=*) word="--db-root=<folder>" ;;
+      *" "*) word="\"$word\"" ;;
+    esac
+    shown+=" $word"
+  done
+  sed -E 's#hf:[^ "]*/([^ /"]+)#hf:<folder>/\1#g' <<<"$shown"
 }
 
 stage_benchmark() {
