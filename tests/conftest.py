@@ -4,11 +4,18 @@
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Under nohup, or in the background, signals come to us ignored, and so they would to the programs
+# whose stopping is tested: a child starts with the default for whatever its parent handles.
+for caught in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(caught) == signal.SIG_IGN:
+        signal.signal(caught, signal.default_int_handler if caught == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
