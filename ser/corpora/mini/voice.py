@@ -14,7 +14,7 @@ from ser.corpora.mini.design import Delivery
 
 RATE = 16000
 # Measured on en-us+m2 and en-us+f1: what a step of SSML pitch (0..100, 50 is the voice's own) and of range
-# (likewise) do to the median of F0, in semitones. Voices differ: far from their own range some are off by 3.
+# (likewise) do to the median of F0, in semitones. Voices differ: far from their own range some are off.
 SEMITONES_PER_PITCH = 0.18
 SEMITONES_PER_RANGE = 0.037
 TILT_CORNER = 1000.0  # Hz
