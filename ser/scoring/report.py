@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
+from ser.core import page
 from ser.core.files import write_text
 from ser.scoring import plots
 from ser.scoring.benchmark import EMOTION, Benchmark, Row, Table, read_benchmarks
@@ -25,6 +24,7 @@ from ser.scoring.table import (
 )
 from ser.scoring.text import counted, shown, with_interval
 
+PACKAGE = "ser.scoring"
 INDUCTIVE = "Inductive: a system hears the utterance alone"
 TRANSDUCTIVE = "Transductive: a system also uses the test speaker's other audio, without labels"
 FOREST_WIDTH, SPEAKERS_WIDTH = 250, 620
@@ -126,10 +126,7 @@ def sections(benchmark: Benchmark) -> list[Section]:
 
 def report(benchmarks: Sequence[Benchmark], title: str, command: str) -> str:
     """report.html: style, script and pictures inside; every string of the data escaped."""
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.globals.update(
+    helpers = dict(
         axis=_picture(plots.axis), interval_strip=_picture(plots.interval_strip),
         speaker_strip=_picture(plots.speaker_strip), layer_bars=_picture(plots.layer_bars),
         curves=_picture(plots.curves), row_height=plots.row_height, facts=facts, footnotes=footnotes,
@@ -139,13 +136,15 @@ def report(benchmarks: Sequence[Benchmark], title: str, command: str) -> str:
         speed_cell=speed_cell, shown=shown, with_interval=with_interval, counted=counted, row_of=row_of,
         plain_fact=plain_fact,
     )  # fmt: skip
-    template = environment.from_string(_resource("report.html"))
-    return template.render(
+    return page.render(
+        PACKAGE,
+        "report.html",
+        helpers,
         title=title,
         command=command,
         benchmarks=benchmarks,
-        style=Markup(_resource("report.css")),
-        script=Markup(_resource("report.js")),
+        style=page.style(PACKAGE, "report.css"),
+        script=Markup(page.resource(PACKAGE, "report.js")),
     )
 
 
@@ -196,8 +195,3 @@ def plain_fact(fact: str) -> str:
 def _picture(function: Callable[..., str]) -> Callable[..., Markup]:
     """A picture as markup that the template does not escape again; it has escaped its own text."""
     return lambda *arguments: Markup(function(*arguments))
-
-
-def _resource(name: str) -> str:
-    """A text file of this package."""
-    return resources.files("ser.scoring").joinpath(name).read_text(encoding="utf-8")

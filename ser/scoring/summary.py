@@ -5,9 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from ser.core.columns import align
 from ser.scoring.intervals import FEW_CLUSTERS
 from ser.scoring.schema import Attribute, Classification, Scores, Value, few
-from ser.scoring.text import align, counted, shown, with_interval
+from ser.scoring.text import counted, shown, with_interval
 
 
 def summary(scores: Scores) -> str:

@@ -6,10 +6,11 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from ser.core.columns import align
 from ser.scoring.benchmark import Benchmark, Row, Table
 from ser.scoring.schema import Attribute
 from ser.scoring.summary import interval_notes
-from ser.scoring.text import NOTHING, align, counted, parameters, shown, with_interval
+from ser.scoring.text import NOTHING, counted, parameters, shown, with_interval
 
 CSV_HEADER = (
     "corpus", "release", "set", "protocol", "task", "derived", "transductive", "synthetic", "experiment",

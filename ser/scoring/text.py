@@ -1,9 +1,8 @@
-"""Numbers as a paper prints them, and columns that line up."""
+"""Numbers as a paper prints them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from ser.scoring.schema import Value
 
@@ -55,25 +54,6 @@ def parameters(number: int | None) -> str:
             scaled = number / (1e3 if unit == "k" else limit)
             return f"{scaled:.{1 if scaled < 100 else 0}f} {unit}"
     return f"{number:,}"
-
-
-def align(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> list[str]:
-    """Rows of cells as lines with columns of equal width.
-
-    Args:
-        rows: the first may be a header.
-        right: columns set flush right.
-        indent: before every line.
-    """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append((indent + "  ".join(cells)).rstrip())
-    return lines
 
 
 def _decimals(value: float) -> int:

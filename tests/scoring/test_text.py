@@ -2,8 +2,9 @@
 
 import pytest
 
+from ser.core.columns import align
 from ser.scoring.schema import Value
-from ser.scoring.text import align, parameters, shown, with_interval
+from ser.scoring.text import parameters, shown, with_interval
 
 
 @pytest.mark.parametrize(
