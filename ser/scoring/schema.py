@@ -7,7 +7,7 @@ Where there are several seeds, a value is the mean over seeds, and its interval 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ser.core.config import to_plain
@@ -16,7 +16,9 @@ from ser.core.files import read_json, write_text
 from ser.scoring.intervals import FEW_CLUSTERS
 from ser.scoring.typed import build, compact_json
 
-FORMAT = 1
+# 2 has results by group; a file of format 1 is read as one without.
+FORMAT = 2
+READABLE = (1, FORMAT)
 
 
 @dataclass
@@ -59,6 +61,49 @@ class SpeakerRow:
 
 
 @dataclass
+class Group:
+    """One group of speakers, scored alone.
+
+    Attributes:
+        name: ``female``, ``30 to 44``, or ``unknown`` for speakers of whom it is not known.
+        speakers: with a scored utterance.
+        utterances: scored.
+        lacks: classes without an utterance in this group: UAR is averaged over the others.
+        metrics: the label's metrics.
+    """
+
+    name: str
+    speakers: int
+    utterances: int
+    lacks: list[str]
+    metrics: dict[str, Value]
+
+
+@dataclass
+class Difference:
+    """Metrics of group ``one`` less those of group ``other``."""
+
+    one: str
+    other: str
+    metrics: dict[str, Value]
+
+
+@dataclass
+class Grouping:
+    """Scores by group of speakers.
+
+    Attributes:
+        by: ``gender``, ``age``: the table ``spk2<by>`` of the data directory.
+        groups: those with a scored utterance, in their order, ``unknown`` last.
+        differences: of every two known groups.
+    """
+
+    by: str
+    groups: list[Group]
+    differences: list[Difference]
+
+
+@dataclass
 class Classification:
     """Scores of the emotion classes.
 
@@ -72,6 +117,7 @@ class Classification:
         per_class: in the order of ``classes``.
         confusion: counts ``(K, K)``, rows the reference, summed over seeds.
         per_speaker: in C order, with ``UAR`` and ``WA``.
+        groupings: results by group of speakers; empty when no group is known.
     """
 
     classes: list[str]
@@ -83,6 +129,7 @@ class Classification:
     per_class: list[ClassRow]
     confusion: list[list[int]]
     per_speaker: list[SpeakerRow]
+    groupings: list[Grouping] = field(default_factory=list)
 
 
 @dataclass
@@ -100,6 +147,7 @@ class Attribute:
         a_ccc_speakers: speakers in A-CCC.
         a_ccc_left_out: speakers with fewer than two utterances or with one constant label.
         per_speaker: in C order, with ``CCC``, ``MAE``.
+        groupings: results by group of speakers; empty when no group is known.
     """
 
     range: list[float]
@@ -112,6 +160,7 @@ class Attribute:
     a_ccc_speakers: int
     a_ccc_left_out: int
     per_speaker: list[SpeakerRow]
+    groupings: list[Grouping] = field(default_factory=list)
 
 
 @dataclass
@@ -225,7 +274,7 @@ class Scores:
         """
         content = read_json(path)
         found = content.get("format") if isinstance(content, dict) else None
-        if found != FORMAT:
+        if found not in READABLE:
             hint = "Run 'ser score' (stage 12) again"
             raise UserError("scores of another release", file=path, value=f"format {found}", hint=hint)
         try:

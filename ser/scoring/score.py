@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,18 @@ import numpy as np
 from ser.core.errors import UserError
 from ser.core.files import read_yaml
 from ser.data.datadir import DataDir
-from ser.metrics import categorical, continuous
-from ser.metrics.sums import ConfusionSums, MomentSums
+from ser.metrics import categorical
 from ser.scoring import schema
-from ser.scoring.intervals import LEVEL, bootstrap, mean_over_clusters, percentile_interval
+from ser.scoring.groups import score_groups, speaker_groups
+from ser.scoring.intervals import LEVEL
+from ser.scoring.measure import (
+    Measured,
+    MeasuredAttribute,
+    MeasuredClasses,
+    measure_attribute,
+    measure_classes,
+    number,
+)
 from ser.scoring.predictions import ExperimentPredictions, Predictions, read_fit, read_predictions
 from ser.scoring.submission import write_submissions
 
@@ -105,20 +113,23 @@ def make_scores(
     utterances, speakers = data.utterances, sorted(set(data.utt2spk.values()))
     index = {speaker: i for i, speaker in enumerate(speakers)}
     speaker = np.array([index[data.utt2spk[utterance]] for utterance in utterances])
+    groups = speaker_groups(data)
 
     classification, reference = None, []
     if CLASS_LABEL in labels:
         number = {name: i for i, name in enumerate(columns.classes)}
         classes = data.classes_of()
         reference = [number[classes[u]] if u in classes else None for u in utterances]
-        classification = score_classes(reference, found, speaker, speakers, how)
+        classification = score_classes(reference, found, speaker, speakers, how, groups)
         classification.derived = CLASS_LABEL in data.labels.derived
     attributes, references = {}, {}
     for name in (name for name in columns.attributes if name in labels):
         values, limits = data.attribute(name), data.labels.attributes[name]
         references[name] = [values.get(utterance) for utterance in utterances]
         column = len(columns.classes) + columns.attributes.index(name)
-        attributes[name] = score_attribute(references[name], found.seeds, column, speaker, speakers, how)
+        attributes[name] = score_attribute(
+            references[name], found.seeds, column, speaker, speakers, how, groups
+        )
         attributes[name].range = [limits.min, limits.max]
         attributes[name].derived = name in data.labels.derived
     corpus = data.labels.corpus
@@ -151,6 +162,7 @@ def score_classes(
     speaker: np.ndarray,
     speakers: list[str],
     how: schema.Bootstrap,
+    groups: Mapping[str, Mapping[str, str]] | None = None,
 ) -> schema.Classification:
     """Scores of the classes.
 
@@ -160,25 +172,24 @@ def score_classes(
         speaker: index of each utterance's speaker, ``(N,)``.
         speakers: their names.
         how: draws and seed of the bootstrap.
+        groups: grouping -> speaker -> group, for results by group.
     """
     classes = found.columns.classes
     known = np.array([value is not None for value in reference])
     truth = np.array([value for value in reference if value is not None])
-    present, cluster = np.unique(speaker[known], return_inverse=True)
-    size = len(present)
-    sums = [
-        ConfusionSums.of(truth, each.values[known, : len(classes)].argmax(1), cluster, len(classes), size)
-        for each in found.seeds
-    ]
-    totals = np.stack([each.table.sum(0) for each in sums])
-    metrics = {}
-    for name, metric in categorical.METRICS.items():
-        by_seed = [float(metric(total)) for total in totals]
-        metrics[name] = with_interval(by_seed, [_drawn(each, name) for each in sums], size, how)
-    of_speaker = {name: np.mean([each.metric(name) for each in sums], axis=0) for name in ("UAR", "WA")}
+    predicted = [each.values[known, : len(classes)].argmax(1) for each in found.seeds]
+    own = speaker[known]
+
+    def measure(rows: np.ndarray) -> MeasuredClasses:
+        return measure_classes(truth[rows], [guess[rows] for guess in predicted], own[rows], len(classes))
+
+    def lacking(rows: np.ndarray) -> list[str]:
+        return [name for i, name in enumerate(classes) if not (truth[rows] == i).any()]
+
+    whole = measure(np.ones(len(truth), bool))
     each_class = {
-        name: np.mean(measure(totals), axis=0)
-        for name, measure in (
+        name: np.mean(of_class(whole.confusion), axis=0)
+        for name, of_class in (
             ("precision", categorical.precision), ("recall", categorical.recall), ("f1", categorical.f1),
         )
     }  # fmt: skip
@@ -187,16 +198,17 @@ def score_classes(
         derived=False,
         scored=int(known.sum()),
         unlabelled=int((~known).sum()),
-        clusters=size,
-        metrics=metrics,
+        clusters=whole.clusters,
+        metrics=whole.values(how),
         per_class=[
             schema.ClassRow(
                 name, int((truth == i).sum()), **{key: number(row[i]) for key, row in each_class.items()}
             )
             for i, name in enumerate(classes)
         ],
-        confusion=totals.sum(0).astype(int).tolist(),
-        per_speaker=speaker_rows(present, cluster, speakers, of_speaker),
+        confusion=whole.confusion.sum(0).astype(int).tolist(),
+        per_speaker=speaker_rows(whole, speakers),
+        groupings=score_groups(groups or {}, measure, own, speakers, how, lacking),
     )
 
 
@@ -207,6 +219,7 @@ def score_attribute(
     speaker: np.ndarray,
     speakers: list[str],
     how: schema.Bootstrap,
+    groups: Mapping[str, Mapping[str, str]] | None = None,
 ) -> schema.Attribute:
     """Scores of one attribute.
 
@@ -217,82 +230,42 @@ def score_attribute(
         speaker: index of each utterance's speaker, ``(N,)``.
         speakers: their names.
         how: draws and seed of the bootstrap.
+        groups: grouping -> speaker -> group, for results by group.
     """
     known = np.array([value is not None for value in reference])
     truth = np.array([value for value in reference if value is not None])
-    present, cluster = np.unique(speaker[known], return_inverse=True)
-    size = len(present)
-    rows = [np.flatnonzero(cluster == i) for i in range(size)]
-    # CCC of a speaker whose labels do not vary says nothing of the system.
-    eligible = np.array([len(own) > 1 and np.ptp(truth[own]) > 0 for own in rows])
     predicted = [each.values[known, column] for each in seeds]
-    sums = [MomentSums.of(truth, values, cluster, size) for values in predicted]
-    of_speaker = {
-        name: np.array([[measure(truth[own], values[own]) for own in rows] for values in predicted])
-        for name, measure in (("CCC", continuous.ccc), ("MAE", continuous.mae))
-    }
-    averaged = np.where(eligible, of_speaker["CCC"], np.nan)
-    metrics = {
-        name: with_interval(
-            [measure(truth, values) for values in predicted], [_drawn(each, key) for each in sums], size, how
-        )
-        for name, key, measure in (
-            ("O-CCC", "CCC", continuous.ccc), ("PCC", "PCC", continuous.pcc), ("MAE", "MAE", continuous.mae),
-        )
-    }  # fmt: skip
-    metrics["A-CCC"] = with_interval(
-        [float(row[eligible].mean()) if eligible.any() else float("nan") for row in averaged],
-        [mean_over_clusters(row) for row in averaged], size, how,
-    )  # fmt: skip
-    over_seeds = averaged.mean(0)
+    own = speaker[known]
+
+    def measure(rows: np.ndarray) -> MeasuredAttribute:
+        return measure_attribute(truth[rows], [values[rows] for values in predicted], own[rows])
+
+    whole = measure(np.ones(len(truth), bool))
+    eligible = whole.eligible
     return schema.Attribute(
         range=[],
         derived=False,
         scored=int(known.sum()),
         unlabelled=int((~known).sum()),
-        clusters=size,
-        metrics={name: metrics[name] for name in ("O-CCC", "A-CCC", "PCC", "MAE")},
-        a_ccc_sd=float(over_seeds[eligible].std(ddof=1)) if eligible.sum() > 1 else None,
+        clusters=whole.clusters,
+        metrics=whole.values(how),
+        a_ccc_sd=float(whole.per_speaker["CCC"][eligible].std(ddof=1)) if eligible.sum() > 1 else None,
         a_ccc_speakers=int(eligible.sum()),
         a_ccc_left_out=int((~eligible).sum()),
-        per_speaker=speaker_rows(
-            present, cluster, speakers, {"CCC": over_seeds, "MAE": of_speaker["MAE"].mean(0)}
-        ),
+        per_speaker=speaker_rows(whole, speakers),
+        groupings=score_groups(groups or {}, measure, own, speakers, how),
     )
 
 
-Statistic = Callable[[np.ndarray], np.ndarray]
-
-
-def with_interval(
-    by_seed: list[float], statistics: list[Statistic], clusters: int, how: schema.Bootstrap
-) -> schema.Value:
-    """The mean over seeds and its interval: every draw takes the same speakers for all seeds."""
-    draws = bootstrap(
-        lambda counts: np.mean([statistic(counts) for statistic in statistics], axis=0),
-        clusters, how.draws, how.seed,
-    )  # fmt: skip
-    interval = percentile_interval(draws, clusters, how.level)
-    value = number(np.mean(by_seed))
-    low, high = (interval.low, interval.high) if value is not None else (None, None)
-    return schema.Value(value, low, high, interval.undefined, [number(each) for each in by_seed])
-
-
-def _drawn(sums: ConfusionSums | MomentSums, name: str) -> Statistic:
-    """The statistic that is a metric of drawn sums."""
-    return lambda counts: sums.weighted(counts).metric(name)
-
-
-def speaker_rows(
-    present: np.ndarray, cluster: np.ndarray, speakers: list[str], metrics: dict[str, np.ndarray]
-) -> list[schema.SpeakerRow]:
+def speaker_rows(measured: Measured, speakers: list[str]) -> list[schema.SpeakerRow]:
     """One row for each speaker with a scored utterance."""
-    sizes = np.bincount(cluster, minlength=len(present))
     return [
         schema.SpeakerRow(
-            speakers[i], int(sizes[row]), {name: number(values[row]) for name, values in metrics.items()}
+            speakers[i],
+            int(measured.sizes[row]),
+            {name: number(values[row]) for name, values in measured.per_speaker.items()},
         )
-        for row, i in enumerate(present)
+        for row, i in enumerate(measured.present)
     ]
 
 
@@ -338,8 +311,3 @@ def make_fit(seed: int, fold: str, path: Path) -> schema.Fit:
 def short(value: Any) -> float:
     """A float32's worth of digits."""
     return float(f"{value:.{DIGITS}g}")
-
-
-def number(value: Any) -> float | None:
-    """A float, or None for NaN."""
-    return None if value is None or np.isnan(value) else float(value)

@@ -47,18 +47,25 @@ def build(kind: type[T], value: Any, where: str = "") -> T:
 
 
 def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
-    """A dataclass from a mapping with exactly its fields."""
+    """A dataclass from a mapping with exactly its fields; those with a default may be absent."""
     if not isinstance(value, dict):
         raise ValueError(f"{where or 'the file'} is no mapping")
     hints = get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind)]
-    for name in names:
-        if name not in value:
-            raise ValueError(f"{where or 'the file'} has no key {name!r}")
+    fields = dataclasses.fields(kind)
+    names = [field.name for field in fields]
+    for field in fields:
+        if field.name not in value and not _has_default(field):
+            raise ValueError(f"{where or 'the file'} has no key {field.name!r}")
     for key in value:
         if key not in names:
             raise ValueError(f"{where or 'the file'} has an unknown key {key!r}")
-    return kind(**{name: build(hints[name], value[name], f"{where}.{name}".lstrip(".")) for name in names})
+    given = [name for name in names if name in value]
+    return kind(**{name: build(hints[name], value[name], f"{where}.{name}".lstrip(".")) for name in given})
+
+
+def _has_default(field: dataclasses.Field) -> bool:
+    """Whether a key may be absent."""
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
 
 
 def compact_json(value: Any, indent: int = 0) -> str:

@@ -295,7 +295,7 @@ def test_scores_of_another_format_or_damaged_are_refused_by_place(experiment, da
     path = score_experiment(experiment, data.path, draws=20).files[0]
     good = path.read_text()
     for old, new, says in (
-        ('"format": 1', '"format": 0', "another release"),
+        ('"format": 2', '"format": 0', "another release"),
         ('"scored": 84', '"scored": "84"', "classification.scored is '84', not int"),
         ('"unlabelled": 0', '"unlabeled": 0', "classification has no key 'unlabelled'"),
         ("{", "", "not JSON"),
