@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ser.core import log
 from ser.core.errors import UserError
-from ser.corpora.base import Corpus
-from ser.data.audio_header import read_header
+from ser.corpora.base import Corpus, corpus_arguments
+from ser.corpora.durations import durations, table
 from ser.data.datadir import DataDir
 from ser.data.labels import LabelSchema, Range
 from ser.data.splits import assign_folds
@@ -29,6 +29,8 @@ CORPUS = Corpus(
     release="2005",
     licence="CC0-1.0",
     links=("http://emodb.bilderbar.info", "https://zenodo.org (search for EmoDB)"),
+    speech="acted German",
+    speaker_of=lambda original: original[:2],
     expected={
         "anger": 127, "boredom": 81, "disgust": 46, "fear": 69, "happiness": 71, "neutral": 79, "sadness": 62,
     },
@@ -64,13 +66,7 @@ PERCENT = Range(0, 100)
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options of ``ser prepare emodb``."""
-    parser.add_argument(
-        "--db-root", type=str, default=None, help="folder of the corpus, the one that has wav/"
-    )
-    parser.add_argument("--out", type=str, default="data", help="where the data directory 'all' is written")
-    parser.add_argument(
-        "--allow-partial", action="store_true", help="take a copy that lacks some of the 535 utterances"
-    )
+    corpus_arguments(parser)
 
 
 def prepare(args: Namespace) -> None:
@@ -79,7 +75,7 @@ def prepare(args: Namespace) -> None:
     Raises:
         UserError: when the corpus is not there, is not whole, or has a broken file.
     """
-    data = read(CORPUS.find_root(args.db_root), args.allow_partial)
+    data = read(CORPUS.find_root(args.db_root), args.allow_partial, args.nj)
     data.write(Path(args.out) / "all")
     logger.info(
         "%s: %d utterances, %d speakers, %d classes, %.1f minutes",
@@ -91,12 +87,13 @@ def prepare(args: Namespace) -> None:
     )
 
 
-def read(db_root: Path, allow_partial: bool = False) -> DataDir:
+def read(db_root: Path, allow_partial: bool = False, nj: int = 1) -> DataDir:
     """The corpus as a data directory in memory.
 
     Args:
         db_root: the folder that has ``wav/``, or a folder above it, or ``wav`` itself.
         allow_partial: accept a copy that lacks utterances.
+        nj: processes that read the audio's headers.
 
     Raises:
         UserError: as ``prepare``.
@@ -105,16 +102,14 @@ def read(db_root: Path, allow_partial: bool = False) -> DataDir:
     utterances = {f"{wav.stem[:2]}-{wav.stem}": wav for wav in wavs}
     parts = {utterance: NAME.fullmatch(wav.stem).groups() for utterance, wav in utterances.items()}  # type: ignore[union-attr]
     classes = {utterance: EMOTIONS[letter] for utterance, (_, _, letter) in parts.items()}
-    CORPUS.check_counts(classes, db_root, allow_partial)
+    partial = CORPUS.check_counts(classes, db_root, allow_partial)
     utt2spk = {utterance: speaker for utterance, (speaker, _, _) in parts.items()}
     tables = {
         "utt2spk": utt2spk,
         "utt2emo": classes,
         "utt2orig": {utterance: wav.stem for utterance, wav in utterances.items()},
         "text": {utterance: SENTENCES[sentence] for utterance, (_, sentence, _) in parts.items()},
-        "utt2dur": {
-            utterance: f"{read_header(wav, utterance).seconds:.6g}" for utterance, wav in utterances.items()
-        },
+        "utt2dur": table(durations(utterances, nj)),
     }
     if len(set(utt2spk.values())) > 1:
         tables["utt2fold"] = assign_folds(utt2spk)
@@ -127,6 +122,8 @@ def read(db_root: Path, allow_partial: bool = False) -> DataDir:
             licence=CORPUS.licence,
             classes=list(CORPUS.expected),
             attributes={name: PERCENT for name in ("naturalness", "recognition") if f"utt2{name}" in tables},
+            expected=dict(CORPUS.expected),
+            partial=partial,
         ),
         tables=tables,
         recordings={"wav.scp": {utterance: str(wav.resolve()) for utterance, wav in utterances.items()}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from ser.core import log
@@ -49,7 +50,7 @@ def combine(parts: Sequence[DataDir]) -> DataDir:
 
     return DataDir(
         path=parts[0].path,
-        labels=parts[0].labels,
+        labels=_labels(parts),
         tables=merged(lambda part: part.tables, shared=False),
         recordings=merged(lambda part: part.recordings, shared=True),
         speakers=merged(lambda part: part.speakers, shared=True),
@@ -91,9 +92,21 @@ def _rename_keys(group: Mapping[str, dict[str, str]], new: Mapping[str, str]) ->
     }
 
 
+def _labels(parts: Sequence[DataDir]) -> LabelSchema:
+    """The labels.yaml of the whole: expected counts add up, where every part has them."""
+    expected: Counter[str] = Counter()
+    if all(part.labels.expected for part in parts):
+        for part in parts:
+            expected.update(part.labels.expected)
+    partial = any(part.labels.partial for part in parts)
+    return dataclasses.replace(parts[0].labels, expected=dict(expected), partial=partial)
+
+
 def _check_labels(one: DataDir, other: DataDir) -> None:
-    """Raise for the first key in which two labels.yaml differ."""
+    """Raise for the first key in which two labels.yaml differ; each has counts of its own."""
     for item in dataclasses.fields(LabelSchema):
+        if item.name in ("expected", "partial"):
+            continue
         ours, theirs = getattr(one.labels, item.name), getattr(other.labels, item.name)
         if ours != theirs:
             raise UserError(f"{item.name} differ from those of {one.path / LABELS}, {_plain(ours)}",

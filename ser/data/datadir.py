@@ -91,8 +91,22 @@ class DataDir:
 
     @property
     def spk2gender(self) -> dict[str, str]:
-        """Speaker -> ``m`` or ``f``; empty when not known."""
+        """Speaker -> ``m`` or ``f``; empty when not known of all (Kaldi wants all or none)."""
         return self.speakers.get("spk2gender", {})
+
+    def trait(self, name: str) -> dict[str, str]:
+        """Utterance -> its speaker's ``gender``, ``age`` or the like, of those where it is known.
+
+        ``utt2<name>`` comes first: a corpus that knows it of some speakers only has no spk2gender.
+        """
+        if f"utt2{name}" in self.tables:
+            return self.tables[f"utt2{name}"]
+        of_speaker = self.speakers.get(f"spk2{name}", {})
+        return {
+            utterance: of_speaker[speaker]
+            for utterance, speaker in self.utt2spk.items()
+            if speaker in of_speaker
+        }
 
     @property
     def wav_scp(self) -> dict[str, str]:
@@ -179,6 +193,7 @@ class DataDir:
         kept_speakers = {self.utt2spk[utterance] for utterance in wanted}
         return replace(
             self,
+            labels=replace(self.labels, expected={}, partial=False),  # those are counts of the whole
             tables=_restrict(self.tables, wanted),
             recordings=_restrict(self.recordings, kept_recordings),
             speakers=_restrict(self.speakers, kept_speakers),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -13,6 +13,7 @@ from ser.core.errors import UserError
 from ser.core.files import read_yaml, write_yaml
 
 CLASS_LABEL = "emo"
+TOTAL = "utterances"  # the key of labels.yaml's expected counts that is no class
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class LabelSchema:
         attributes: range of each attribute that has a table ``utt2<attribute>``.
         derived: names of the labels (``emo`` or an attribute) that are derived, not annotated.
         complete: labels whose table, where there is one, must hold every utterance.
+        expected: how many the full release has for this directory: ``utterances``, or a class's name
+            -> number. Empty where that is not known.
+        partial: the copy was known to lack some of these when it was prepared.
     """
 
     corpus: str
@@ -48,6 +52,8 @@ class LabelSchema:
     attributes: dict[str, Range] = field(default_factory=dict)
     derived: list[str] = field(default_factory=list)
     complete: list[str] = field(default_factory=lambda: [CLASS_LABEL])
+    expected: dict[str, int] = field(default_factory=dict)
+    partial: bool = False
 
     def __post_init__(self) -> None:
         """Check; ranges may be given as mappings or pairs."""
@@ -56,6 +62,9 @@ class LabelSchema:
             _check_text(name, getattr(self, name))
         for name in ("classes", "derived", "complete"):
             _check_names(name, getattr(self, name))
+        _check_expected(self.expected, self.classes)
+        if not isinstance(self.partial, bool):
+            raise UserError("partial must be true or false", value=self.partial)
         known = [CLASS_LABEL, "emodist", *self.attributes]
         for name in ("derived", "complete"):
             for label in getattr(self, name):
@@ -98,6 +107,10 @@ class LabelSchema:
         content["derived"] = list(self.derived)
         if self.complete != [CLASS_LABEL]:
             content["complete"] = list(self.complete)
+        if self.expected:
+            content["expected"] = dict(self.expected)
+        if self.partial:
+            content["partial"] = True
         write_yaml(path, content)
 
 
@@ -116,6 +129,17 @@ def _range(name: str, value: Any) -> Range:
         raise UserError(f"the range of attribute {name!r} needs two numbers, min below max", value=value)
     _check_names("attributes", [name])
     return Range(low, high)
+
+
+def _check_expected(expected: Any, classes: Sequence[str]) -> None:
+    """``expected`` maps ``utterances`` and classes to numbers."""
+    if not isinstance(expected, Mapping):
+        raise UserError("expected must map 'utterances' or a class to a number", value=expected)
+    for name, number in expected.items():
+        if name != TOTAL and name not in classes:
+            raise UserError(f"expected: neither '{TOTAL}' nor a class", value=name)
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise UserError(f"expected: the number of {name!r} must be a whole number", value=number)
 
 
 def _check_text(key: str, value: Any) -> None:

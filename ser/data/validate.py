@@ -130,11 +130,12 @@ def _genders(data: DataDir) -> Iterable[UserError]:
     speakers = dict.fromkeys(data.utt2spk.values(), "")
     for name, table in data.speakers.items():
         complete = name in ("spk2gender", "cmvn.scp")
-        hint = "Where a gender is not known, leave spk2gender out" if name == "spk2gender" else None
+        hint = "Where some are not known, write utt2gender instead" if name == "spk2gender" else None
         yield from _same_keys(data, name, table, speakers, "utt2spk", complete, hint)
-    bad = [speaker for speaker, gender in data.spk2gender.items() if gender not in ("m", "f")]
-    if bad:
-        yield _complaint(data, "spk2gender", "neither m nor f", bad, values=data.spk2gender)
+    for name, table in (("spk2gender", data.spk2gender), ("utt2gender", data.tables.get("utt2gender", {}))):
+        bad = [key for key, gender in table.items() if gender not in ("m", "f")]
+        if bad:
+            yield _complaint(data, name, "neither m nor f", bad, values=table)
 
 
 def _durations(data: DataDir) -> Iterable[UserError]:

@@ -1,6 +1,7 @@
 """Combining and renaming."""
 
 import copy
+import dataclasses
 
 import pytest
 
@@ -77,3 +78,16 @@ def test_disagreements(toy):
     rest.speakers["spk2gender"]["bob"] = "f"
     with pytest.raises(UserError, match=r"'bob' has another value in .*: 'f'"):
         combine([part, rest])
+
+
+def test_expected_counts_add_up_and_do_not_survive_a_subset(toy):
+    toy.labels = dataclasses.replace(toy.labels, expected={"utterances": 9}, partial=True)
+    other = rename(toy, spk_prefix="x-", utt_prefix="x-")
+    both = combine([toy, other])
+    assert both.labels.expected == {"utterances": 18}
+    assert both.labels.partial
+    part = both.subset(["ann-0"])
+    assert not part.labels.expected
+    assert not part.labels.partial
+    other.labels = dataclasses.replace(other.labels, expected={})
+    assert not combine([toy, other]).labels.expected

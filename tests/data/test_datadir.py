@@ -168,3 +168,15 @@ def test_whole_dir_is_nothing_when_the_block_fails(tmp_path):
         (folder / "a").write_text("1")
         raise ValueError("half")
     assert os.listdir(tmp_path) == []
+
+
+def test_trait_is_by_utterance_where_only_some_speakers_are_known(toy):
+    assert toy.trait("gender") == {name: "f" if name.startswith("ann") else "m" for name in toy.utterances}
+    del toy.speakers["spk2gender"]
+    assert toy.trait("gender") == {}
+    toy.tables["utt2gender"] = {"bob-1": "m"}
+    toy.check()
+    assert toy.trait("gender") == {"bob-1": "m"}
+    toy.tables["utt2gender"] = {"bob-1": "x"}
+    with pytest.raises(UserError, match=r"utt2gender.*neither m nor f"):
+        toy.check()

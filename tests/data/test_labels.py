@@ -10,7 +10,10 @@ WHOLE = LabelSchema(
 )
 
 
-@pytest.mark.parametrize("schema", [WHOLE, LabelSchema("bare")])
+COUNTED = LabelSchema("toy", classes=["a"], expected={"utterances": 9, "a": 3}, partial=True)
+
+
+@pytest.mark.parametrize("schema", [WHOLE, COUNTED, LabelSchema("bare")])
 def test_round_trip(tmp_path, schema):
     schema.write(tmp_path / "labels.yaml")
     assert LabelSchema.read(tmp_path / "labels.yaml") == schema
@@ -38,6 +41,10 @@ def test_range_refuses_nan():
         ("corpus: x\nattributes: {arousal: {min: 5, max: 1}}\n", "min below max"),
         ("corpus: x\nattributes: {arousal: {min: .nan, max: 1}}\n", "min below max"),
         ("corpus: x\nderived: [valence]\n", "derived: no such label"),
+        ("corpus: x\nexpected: {a: 3}\n", "expected: neither 'utterances' nor a class: 'a'"),
+        ("corpus: x\nexpected: {utterances: 3.5}\n", "must be a whole number"),
+        ("corpus: x\nexpected: 9\n", "expected must map"),
+        ("corpus: x\npartial: 3\n", "partial must be true or false"),
         ("corpus: x\nclasses: [a\n", "not plain YAML"),
         ("corpus: !!python/name:os.system\n", "not plain YAML"),
     ],
