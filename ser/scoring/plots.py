@@ -77,9 +77,11 @@ def axis(scale: Scale) -> str:
     return _svg(scale.width, 16, marks, "", "axis")
 
 
-def interval_strip(value: Value, scale: Scale, metric: str) -> str:
-    """One row of a forest plot: the value as a dot on its interval."""
+def interval_strip(value: Value, scale: Scale, metric: str, reference: float | None = None) -> str:
+    """One row of a forest plot: the value as a dot on its interval; an upright line at ``reference``."""
     parts, label = [], f"{metric} {with_interval(value, metric)}"
+    if reference is not None:
+        parts.append(f'<path class="zero" d="M{scale(reference):.1f} -{STRIP_HEIGHT / 2:g}v{STRIP_HEIGHT}"/>')
     if value.low is not None and value.high is not None:
         left, right = scale(value.low), scale(value.high)
         parts.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from ser.core import page
 from ser.core.files import write_text
 from ser.scoring import plots
 from ser.scoring.benchmark import EMOTION, Benchmark, Row, Table, read_benchmarks
-from ser.scoring.schema import Classification, Fit, Scores
+from ser.scoring.schema import Classification, Fit, Grouping, Scores, Value
+from ser.scoring.summary import group_notes
 from ser.scoring.table import (
     comma_separated,
     facts,
@@ -74,8 +75,7 @@ class Section:
     def of(cls, tables: list[Table]) -> Section:
         """Choose the axes."""
         main = tables[0].metrics[0]
-        values = [row.metrics[main] for table in tables for row in table.rows]
-        ends = [end for value in values for end in (value.low, value.value, value.high) if end is not None]
+        ends = interval_ends(row.metrics[main] for table in tables for row in table.rows)
         key = speaker_metric(tables[0])
         own = [speaker.metrics[key] for table in tables for row in table.rows for speaker in row.per_speaker]
         known = [value for value in own if value is not None]
@@ -108,9 +108,53 @@ class Section:
         return self.tables[0].task == EMOTION
 
     @property
+    def by_group(self) -> list[GroupSection]:
+        """Results by group of speakers, a part for each grouping."""
+        main = self.tables[0].metrics[0]
+        names = dict.fromkeys(found.by for row in self.rows for found in row.part.groupings)
+        return [GroupSection.of(name, self.rows, main) for name in names]
+
+    @property
     def speaker_names(self) -> list[str]:
         """Every speaker with a scored utterance, in C order."""
         return sorted({speaker.speaker for row in self.rows for speaker in row.per_speaker})
+
+
+@dataclass(frozen=True)
+class GroupSection:
+    """Results of several systems by one grouping of speakers.
+
+    Attributes:
+        by: ``gender``, ``age``.
+        rows: each system with its results.
+        forest: axis of the first metric.
+        differences: axis of its differences; 0 is on it.
+    """
+
+    by: str
+    rows: list[tuple[Row, Grouping]]
+    forest: plots.Scale
+    differences: plots.Scale
+
+    @classmethod
+    def of(cls, by: str, rows: Sequence[Row], main: str) -> GroupSection:
+        """Choose the axes."""
+        found = [(row, grouping) for row in rows for grouping in row.part.groupings if grouping.by == by]
+        ends = interval_ends(group.metrics[main] for _, part in found for group in part.groups)
+        gaps = interval_ends(pair.metrics[main] for _, part in found for pair in part.differences)
+        return cls(
+            by, found, plots.Scale.around(ends, FOREST_WIDTH), plots.Scale.around([0.0, *gaps], FOREST_WIDTH)
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """What to keep in mind, each said once."""
+        return list(dict.fromkeys(note for _, part in self.rows for note in group_notes(part)))
+
+
+def interval_ends(values: Iterable[Value]) -> list[float]:
+    """The values and the ends of their intervals, for an axis that holds them all."""
+    return [end for value in values for end in (value.low, value.value, value.high) if end is not None]
 
 
 def speaker_metric(table: Table) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ser.core.columns import align
 from ser.scoring.intervals import FEW_CLUSTERS
-from ser.scoring.schema import Attribute, Classification, Scores, Value, few
+from ser.scoring.schema import Attribute, Classification, Grouping, Scores, Value, few
 from ser.scoring.text import counted, shown, with_interval
 
 
@@ -60,6 +60,7 @@ def _classes(found: Classification, seeds: list[int]) -> list[str]:
         f"{len(found.classes)} {kind}, {_counts(found)}",
         *align(rows, indent="  "),
         f"  recall: {recalls}",
+        *_groupings(found),
     ]
 
 
@@ -75,7 +76,42 @@ def _attribute(name: str, found: Attribute, seeds: list[int]) -> list[str]:
         rows.append([metric, with_interval(value, metric), note])
     kind = ", derived" if found.derived else ""
     low, high = found.range
-    return [f"{name} ({low:g} to {high:g}{kind}), {_counts(found)}", *align(rows, indent="  ")]
+    title = f"{name} ({low:g} to {high:g}{kind}), {_counts(found)}"
+    return [title, *align(rows, indent="  "), *_groupings(found)]
+
+
+def group_notes(grouping: Grouping) -> list[str]:
+    """What to keep in mind of results by group, a sentence each."""
+    notes = []
+    alone = [group.name for group in grouping.groups if group.speakers < 2]
+    if alone:
+        notes.append(f"One speaker, hence no interval: {', '.join(alone)}.")
+    rough = [group.name for group in grouping.groups if few(group.speakers) and group.speakers > 1]
+    if rough:
+        what = f"Fewer than {FEW_CLUSTERS} speakers, hence rough intervals, rather too narrow"
+        notes.append(f"{what}: {', '.join(rough)}.")
+    for group in grouping.groups:
+        if group.lacks:
+            notes.append(f"{group.name} lacks {', '.join(group.lacks)}: its UAR is averaged over the others.")
+    return notes
+
+
+def _groupings(found: Classification | Attribute) -> list[str]:
+    """The first metric of each group of speakers, and the differences."""
+    metric, lines = next(iter(found.metrics)), []
+    for grouping in found.groupings:
+        rows = [
+            [group.name, with_interval(group.metrics[metric], metric), counted(group.speakers, "speaker"),
+             counted(group.utterances, "utterance")]
+            for group in grouping.groups
+        ]  # fmt: skip
+        rows += [
+            [f"{pair.one} - {pair.other}", with_interval(pair.metrics[metric], metric), "", ""]
+            for pair in grouping.differences
+        ]
+        lines += [f"  {metric} by {grouping.by}:", *align(rows, indent="    ")]
+        lines += [f"    {note}" for note in group_notes(grouping)]
+    return lines
 
 
 def _counts(found: Classification | Attribute) -> str:
