@@ -14,6 +14,7 @@ from ser.core.files import read_yaml
 from ser.data.datadir import DataDir
 from ser.metrics import categorical
 from ser.scoring import schema
+from ser.scoring.card import make_card, write_card
 from ser.scoring.groups import score_groups, speaker_groups
 from ser.scoring.intervals import LEVEL
 from ser.scoring.measure import (
@@ -35,7 +36,7 @@ DIGITS = 7
 
 @dataclass
 class Outcome:
-    """What scoring wrote: scores.json and its content, or, without labels, submissions."""
+    """What scoring wrote: scores.json, its content and the model card, or, without labels, submissions."""
 
     files: list[Path]
     scores: schema.Scores | None
@@ -44,7 +45,7 @@ class Outcome:
 def score_experiment(
     experiment: Path, data_dir: Path, set_name: str | None = None, draws: int = 1000, seed: int = 0
 ) -> Outcome:
-    """Score an experiment on a data directory and write exp/<tag>/scores.json.
+    """Score an experiment on a data directory and write exp/<tag>/scores.json, and README.md, its model card.
 
     The file of a set with another name than ``test`` is scores_<set>.json. A set without any label
     is written as submission_<set>.csv instead.
@@ -70,8 +71,9 @@ def score_experiment(
         return Outcome(write_submissions(experiment, set_name, data, found), None)
     scores = make_scores(experiment, data, set_name, found, schema.Bootstrap(draws, seed, LEVEL, "speaker"))
     path = experiment / ("scores.json" if set_name == "test" else f"scores_{set_name}.json")
+    card = make_card(experiment, {path: scores}, data)
     scores.write(path)
-    return Outcome([path], scores)
+    return Outcome([path, *write_card(experiment, card)], scores)
 
 
 def check_columns(found: ExperimentPredictions, data: DataDir) -> None:
