@@ -70,8 +70,10 @@ def _score_on_another_corpus(options: Namespace) -> None:
     """Predict and score; torch is imported only here."""
     from ser.downstream.cross import predict_other
     from ser.downstream.experiment import Experiment
-    from ser.scoring.cross import mapping_notes, score_cross
+    from ser.scoring.cross import check_shared, mapping_notes, score_cross
 
+    if not options.allow_unshared:
+        check_shared(options.model, options.data, options.mapping)
     folder = predict_other(
         Experiment(options.model), options.data, options.feats, options.upstream, options.device or "auto"
     )

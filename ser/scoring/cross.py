@@ -21,7 +21,7 @@ from ser.scoring import schema
 from ser.scoring.intervals import LEVEL
 from ser.scoring.mapping import Mapping, SharedClasses, rescale, shared_attributes
 from ser.scoring.predictions import Columns, ExperimentPredictions, Predictions
-from ser.scoring.score import make_scores
+from ser.scoring.score import make_scores, read_info
 from ser.scoring.text import counted
 
 CROSS = "cross"  # the key of scores.json's info that tells of the other corpus
@@ -69,21 +69,11 @@ def score_cross(
     """
     if draws < 1:
         raise UserError("--draws must be at least 1", value=draws)
-    data, info, mapping = (
-        DataDir.load(data_dir),
-        read_yaml(experiment / "info.yaml"),
-        Mapping.read(mapping_file),
-    )
-    models = read_yaml(folder / "models.yaml")
+    data, info, models = DataDir.load(data_dir), read_info(experiment), read_yaml(folder / "models.yaml")
     columns = Columns(models["classes"], models["attributes"])
-    common = what_is_common(columns, info, data, mapping, experiment)
-    if common.classes is None and not common.attributes and not allow_unshared:
-        raise UserError(
-            f"{experiment} and {data.path} have no label in common: the model knows"
-            f" {', '.join(columns.classes + columns.attributes)}, the data"
-            f" {', '.join([*data.labels.classes, *data.labels.attributes]) or 'nothing'}",
-            hint="Say which names mean the same with --mapping FILE",
-        )
+    common = what_is_common(columns, info, data, Mapping.read(mapping_file), experiment)
+    if not allow_unshared:
+        refuse_unshared(common, columns, data, experiment)
     found = mapped_predictions(folder, models, columns, common, data, experiment)
     how = schema.Bootstrap(draws, seed, LEVEL, "speaker")
     scores = make_scores(experiment, mapped_data(data, common), data.path.name, found, how)
@@ -93,6 +83,33 @@ def score_cross(
     }
     scores.write(folder / "scores.json")
     return folder / "scores.json", scores
+
+
+def check_shared(experiment: Path, data_dir: Path, mapping_file: Path | None = None) -> None:
+    """Refuse what ``score_cross`` will refuse, before anything is predicted.
+
+    Raises:
+        UserError: when nothing is shared.
+    """
+    data, info = DataDir.load(data_dir), read_info(experiment)
+    columns = Columns(info["task"]["classes"], info["task"]["attributes"])
+    common = what_is_common(columns, info, data, Mapping.read(mapping_file), experiment)
+    refuse_unshared(common, columns, data, experiment)
+
+
+def refuse_unshared(common: Common, columns: Columns, data: DataDir, experiment: Path) -> None:
+    """Raise when a model and data have no label in common.
+
+    Raises:
+        UserError: with the labels of both.
+    """
+    if common.classes is None and not common.attributes:
+        theirs = [*data.labels.classes, *data.labels.attributes]
+        raise UserError(
+            f"{experiment} and {data.path} have no label in common: the model knows"
+            f" {', '.join(columns.classes + columns.attributes)}, the data {', '.join(theirs) or 'nothing'}",
+            hint="Say which names mean the same with --mapping FILE",
+        )
 
 
 def what_is_common(
