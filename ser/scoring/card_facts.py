@@ -16,7 +16,7 @@ from ser.corpora.base import CORPORA, Corpus
 from ser.data.datadir import DataDir, examine
 from ser.data.labels import TOTAL
 from ser.scoring.benchmark import EMOTION, Row
-from ser.scoring.groups import speaker_groups
+from ser.scoring.groups import RULES, UNKNOWN, trait_groups
 from ser.scoring.schema import Attribute, Classification, Scores
 
 logger = get_logger(__name__)
@@ -54,12 +54,13 @@ class SetFacts:
         """``gender: 5 female, 5 male``; None when no group is known."""
         if self.data is None:
             return None
-        parts = []
-        for name, group_of in speaker_groups(self.data).items():
-            number = Counter(group_of.get(speaker, "unknown") for speaker in self.data.spk2utt)
-            parts.append(
-                f"{name}: " + ", ".join(f"{count} {group}" for group, count in sorted(number.items()))
-            )
+        parts, speaker_of = [], self.data.utt2spk
+        for name, group_of in trait_groups(self.data).items():
+            pairs = {(speaker_of[utterance], group) for utterance, group in group_of.items()}
+            number = Counter(group for _, group in pairs)
+            number[UNKNOWN] = len(self.data.spk2utt.keys() - {speaker for speaker, _ in pairs})
+            known = [f"{number[group]:,} {group}" for group in (*RULES[name].order, UNKNOWN) if number[group]]
+            parts.append(f"{name}: {', '.join(known)}")
         return "; ".join(parts) or None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ser.scoring.card_facts import Facts, labels_of
-from ser.scoring.groups import UNKNOWN
+from ser.scoring.groups import RULES, UNKNOWN
 from ser.scoring.intervals import FEW_CLUSTERS
 from ser.scoring.schema import Classification, Grouping, Scores, Value, few
 from ser.scoring.text import counted, shown, with_interval
@@ -93,7 +93,7 @@ def _recalls(scores: Scores) -> Iterator[str]:
 def _groups(scores: Scores) -> Iterator[str]:
     """Differences between groups, and what is not known of groups."""
     known = {grouping.by for _, part in labels_of(scores) for grouping in part.groupings}
-    for name in ("gender", "age"):
+    for name in RULES:
         if name not in known:
             yield f"The speakers' {name} is not known: whether the model does as well for all is not tested."
     for label, part in labels_of(scores):
