@@ -146,10 +146,7 @@ def chosen_on(facts: Facts) -> str | None:
 
 def _upstream_name(name: str | None) -> str | None:
     """An upstream's name without the folders of the machine it lay on."""
-    if name is None:
-        return None
-    kind, colon, rest = str(name).partition(":")
-    return f"{kind}{colon}{portable(rest)}" if colon else portable(kind)
+    return None if name is None else ":".join(map(portable, str(name).split(":")))
 
 
 def _shown_in_markdown(value: Any) -> Any:

@@ -181,6 +181,8 @@ def gather(experiment: Path, scored: Mapping[Path, Scores], data: DataDir | None
             found[path] = Scores.read(path)
         except UserError as error:
             logger.warning("left out of the model card: %s", error)
+    if not found:
+        return None
     ordered = [
         found[path] for path in sorted(found, key=lambda path: (path.name != "scores.json", path.name))
     ]
