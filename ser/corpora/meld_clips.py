@@ -16,14 +16,15 @@ from ser.core import log
 from ser.core.errors import UserError
 from ser.corpora.base import Corpus
 from ser.corpora.ffmpeg import extract_audio
+from ser.corpora.named_files import one_of_each
 from ser.corpora.paths import find_files
 from ser.data.audio_header import BrokenAudio, read_header
 from ser.data.wording import counted, first_few
 
 logger = log.get_logger(__name__)
 
-AUDIO = (".wav", ".flac")  # of one clip's files the first of these is taken, the video last
 VIDEO = ".mp4"
+KINDS = (".wav", ".flac", VIDEO)  # of one clip's files the first of these is taken
 CLIP = re.compile(r"dia(\d+)_utt(\d+)")
 FOLDER = re.compile(r"(?:^|_)(train|dev|valid|validation|test)(?:_|$)")
 FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
@@ -52,31 +53,24 @@ class Clips:
         """Look through a folder and all below it.
 
         Raises:
-            UserError: when two files of one kind are one clip's, or links lead round in a circle.
+            UserError: when two files that differ are one clip's, or links lead round in a circle.
         """
         files = cls(root, corpus, [], {split: {} for split in FOLDERS}, {split: [] for split in FOLDERS})
-        for path in find_files(root, (".csv", *AUDIO, VIDEO)):
+        originals: dict[Path, str] = {}
+        for path in find_files(root, (".csv", *KINDS)):
             if path.name.startswith("._"):
                 continue
             if path.suffix.lower() == ".csv":
                 files.tables.append(path)
             elif split := _split_of(path, root):
-                files._add(split, path)
+                if name := CLIP.fullmatch(path.stem):
+                    originals[path] = f"{split}_dia{int(name[1])}_utt{int(name[2])}"
+                else:
+                    files.others[split].append(path)
+        single = one_of_each(originals, lambda path: originals[path] + path.suffix.lower())
+        for path in sorted(single.values(), key=lambda path: KINDS.index(path.suffix.lower())):
+            files.clips[originals[path].partition("_")[0]].setdefault(originals[path], path)
         return files
-
-    def _add(self, split: str, path: Path) -> None:
-        """Note a clip; of two kinds of file the one that needs no decoding counts."""
-        name = CLIP.fullmatch(path.stem)
-        if name is None:
-            self.others[split].append(path)
-            return
-        original = f"{split}_dia{int(name[1])}_utt{int(name[2])}"
-        known = self.clips[split].get(original)
-        if known is not None and _rank(known) == _rank(path):
-            hint = "Leave one of the two in the corpus's folder"
-            raise UserError(f"two files of one clip, the other is {known}", file=path, hint=hint)
-        if known is None or _rank(path) < _rank(known):
-            self.clips[split][original] = path
 
     def labels(self, split: str) -> Path:
         """A split's csv file, the one nearest to the root.
@@ -183,11 +177,6 @@ def _split_of(path: Path, root: Path) -> str | None:
         if found := FOLDER.search(folder.lower()):
             return "dev" if found[1].startswith("valid") else found[1]
     return None
-
-
-def _rank(path: Path) -> int:
-    """Which of a clip's files is taken: the lowest."""
-    return (*AUDIO, VIDEO).index(path.suffix.lower())
 
 
 def _short(problems: Mapping[Path, str], root: Path) -> list[str]:
