@@ -207,7 +207,10 @@ def _votes(
     if SILENT not in wavs:
         votes.pop(SILENT, None)
     listed = {clip: wavs[spelt[clip]] if clip in spelt else folder / f"{clip}.wav" for clip in votes}
-    found = {spelt[clip]: votes[clip] for clip in CORPUS.check_files(listed, db_root, allow_partial)}
+    found = {
+        spelt[clip]: votes[clip]
+        for clip in CORPUS.check_files(listed, db_root, allow_partial, "the votes list")
+    }
     if silent := [original for original, counts in found.items() if not sum(counts.values())]:
         logger.warning("nobody voted on %s: %s", counted(len(silent), "clip"), first_few(silent))
     if lacking := [original for original in wavs if original not in found]:
