@@ -13,6 +13,7 @@ from ser.core.errors import UserError
 # ``ser --help`` does not wait for torch.
 VERBS = {
     "prepare": "raw corpus -> data directories; validate, fix, subset, split, combine, copy",
+    "lint": "data directories of an experiment -> what is wrong with them, as text and page",
     "extract": "audio -> arks of pooled statistics and frames, with any upstream",
     "train": "features -> trained experiment (folds, seeds, learning-rate sweep)",
     "predict": "trained experiment -> predictions and utterance vectors",
@@ -22,7 +23,7 @@ VERBS = {
 
 # Verbs of the design that later releases fill; named here so that nobody takes their names.
 RESERVED = (
-    *("lint", "extract-text", "units", "papt", "finetune", "adapt"),
+    *("extract-text", "units", "papt", "finetune", "adapt"),
     *("speakers", "calibrate", "fuse", "memory-train", "memory-predict"),
 )
 

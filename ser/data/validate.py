@@ -59,7 +59,7 @@ def audio_problems(data: DataDir) -> list[UserError]:
             complaints.append(_complaint(data, "segments", "segment ends after its recording", late))
     elif "utt2dur" in data.tables:
         said = data.tables["utt2dur"]
-        wrong = [name for name, length in seconds.items() if not _agree(said.get(name), length)]
+        wrong = [name for name, length in seconds.items() if not durations_agree(said.get(name), length)]
         if wrong:
             hint = "Mend it with 'ser prepare fix --durations'"
             complaints.append(_complaint(data, "utt2dur", "not the duration of the audio", wrong, hint))
@@ -250,6 +250,6 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _agree(said: str | None, seconds: float) -> bool:
+def durations_agree(said: str | None, seconds: float) -> bool:
     """Whether utt2dur tells the audio's duration, within 50 ms or 1 %."""
     return said is None or abs(_number(said) - seconds) <= max(0.05, 0.01 * seconds)
