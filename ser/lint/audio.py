@@ -93,7 +93,7 @@ def rates(subject: Subject) -> Iterator[Finding]:
         rare = sorted(by_rate, key=lambda rate: len(by_rate[rate]))
         what = f"{len(by_rate)} sampling rates"
         offenders = tuple(
-            place(item.data, subject.audio_table(item), name, f"{rate} Hz: {len(by_rate[rate]):,}, first {name}")
+            place(item.data, subject.audio_table(item), name, f"{rate} Hz: {len(by_rate[rate]):,}, as {name}")
             for rate in rare[:SHOWN]
             for item, name in by_rate[rate][:1]
         )  # fmt: skip

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ser.data.datadir import LABELS
+from ser.data.datadir import LABELS, DataDir
 from ser.data.labels import CLASS_LABEL, Range
 from ser.data.validate import unlabelled
 from ser.data.wording import counted
@@ -51,27 +51,32 @@ def schemas(subject: Subject) -> Iterator[Finding]:
 
 
 def classes(subject: Subject) -> Iterator[Finding]:
-    """Classes of labels.yaml without an utterance."""
+    """Classes of labels.yaml without an utterance: in a set, or in a fold of a set that has some."""
     subject.having(EMOTION)
-    for part in subject.parts:
-        table, labels = part.data.classes_of(), part.data.labels
-        if not table:
-            continue
-        there = {table[name] for name in part.utterances if name in table}
-        missing = [name for name in labels.classes if name not in there]
-        if not missing:
-            continue
-        what = f"{part.name} has no utterance of {listed(missing)}"
-        place = Offender(
-            f"{counted(len(there), 'class')} of {len(labels.classes)} there", part.data.path / EMOTION
-        )
-        if part.role in ("train", "other") and not labels.partial:
-            hint = "Take it out of labels.yaml, or look for its utterances"
-            yield Finding(Level.ERROR, what, (place,), 1, hint)
-        elif part.role == "fold":
-            yield Finding(Level.NOTE, what, (place,), 1)
-        else:
-            yield Finding(Level.WARNING, what, (place,), 1, "Its recall there is not defined")
+    for item in subject.sets:
+        names = item.data.labels.classes
+        there = set(item.data.classes_of().values())
+        absent = [name for name in names if name not in there]
+        if there and absent:
+            needed = item.role in ("train", "other") and not item.data.labels.partial
+            level = Level.ERROR if needed else Level.WARNING
+            hint = "Take it out of labels.yaml, or look for its utterances" if needed else None
+            yield _without(level, item.name, absent, item.data, hint)
+        for part in subject.parts:
+            if part.data is item.data and part.role == "fold":
+                counts = class_counts(part)
+                lacking = [name for name in names if name in there and not counts[name]]
+                if lacking:
+                    yield _without(Level.NOTE, part.name, lacking, item.data)
+
+
+def _without(
+    level: Level, where: str, names: Sequence[str], data: DataDir, hint: str | None = None
+) -> Finding:
+    """A set or fold that lacks classes."""
+    what = f"{where} has no utterance of {listed(names)}"
+    offender = Offender(f"{len(names)} of {counted(len(data.labels.classes), 'class')}", data.path / EMOTION)
+    return Finding(level, what, (offender,), 1, hint)
 
 
 def missing(subject: Subject) -> Iterator[Finding]:

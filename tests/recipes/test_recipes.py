@@ -58,7 +58,7 @@ def test_list_and_dry_run_before_anything_is_installed(recipe, tmp_path):
     assert listed.stdout.count("not in this release") == 6
     dry = subprocess.run([here / "run.sh", "--dry-run"], env=environment, capture_output=True, text=True)
     assert (dry.returncode, dry.stderr) == (0, "")
-    for verb in ("prepare", "extract", "train", "predict", "score", "benchmark"):
+    for verb in ("prepare", "lint", "extract", "train", "predict", "score", "benchmark"):
         assert f"ser {verb} " in dry.stdout
     assert sorted(copy.rglob("*")) == before
 
