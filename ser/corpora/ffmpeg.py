@@ -95,7 +95,7 @@ def _up_to_date(wav: Path, clip: Path) -> bool:
     """Whether a wav file was made from the clip as it is now."""
     try:
         return int(wav.stat().st_mtime) == int(clip.stat().st_mtime)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

@@ -53,7 +53,7 @@ CORPUS = Corpus(
 SETS = {"train": "train", "dev": "validation", "test": "test"}
 # What the archive itself lacks: a clip that cannot be decoded, and one that is not in it.
 DAMAGED = ("train_dia125_utt3", "dev_dia110_utt7")
-# The six who speak five of six utterances; the genders of the others are not told.
+# The main characters; MELD does not tell anybody's gender.
 GENDERS = {"Chandler": "m", "Joey": "m", "Monica": "f", "Phoebe": "f", "Rachel": "f", "Ross": "m"}
 
 
@@ -97,7 +97,7 @@ def read(db_root: Path, audio: Path, allow_partial: bool = False, nj: int = 1) -
     Raises:
         UserError: as ``prepare``.
     """
-    clips = Clips.find(db_root, CORPUS)
+    clips = Clips.find(db_root, CORPUS, audio)
     rows = {split: read_rows(clips.labels(split), split) for split in SETS}
     speakers = unify(row.need("Speaker") for split in rows.values() for row in split.values())
     return {
