@@ -116,8 +116,7 @@ def read_rows(path: Path, split: str) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     required = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
     for row in read_csv(path, required):
-        for column in ("Utterance", "Speaker"):
-            row.need(column)
+        row.need("Speaker")
         for column, known in (("Emotion", CLASSES), ("Sentiment", SENTIMENTS)):
             if row.need(column).lower() not in known:
                 raise row.error(f"unknown {column.lower()}", row[column], f"MELD has {', '.join(known)}")
@@ -181,7 +180,8 @@ def _read_set(
         "utt2orig": {original: original for original in rows},
         "utt2dialogue": {original: original.rpartition("_")[0] for original in rows},
         "utt2turn": {original: str(int(row["Utterance_ID"]) + 1) for original, row in rows.items()},
-        "text": {original: plain_text(row["Utterance"]) for original, row in rows.items()},
+        # Dots alone, written as U+0085, count as a blank; a text must not be empty.
+        "text": {original: plain_text(row["Utterance"]) or "..." for original, row in rows.items()},
     }
     tables = {name: {ids[original]: of[original] for original in wavs} for name, of in columns.items()}
     tables["utt2dur"] = table(durations(recordings, nj))

@@ -89,6 +89,12 @@ def test_quotes_of_windows_become_plain(tree, tmp_path):
         assert set(data.tables["text"].values()) == plain
 
 
+def test_an_utterance_of_dots_alone(tree, tmp_path):
+    path = tree / "train" / "train_sent_emo.csv"
+    path.write_text(path.read_text().replace("Hey!", "\u0085", 1))
+    assert prepare(tree, tmp_path / "data")["train"].tables["text"]["Ross-train_dia0_utt0"] == "..."
+
+
 def test_turns_keep_their_order_over_gaps(tree, tmp_path):
     train = prepare(tree, tmp_path / "data")["train"]
     turns = sorted(int(train.tables["utt2turn"][utterance]) for utterance, dialogue
@@ -136,7 +142,6 @@ def csv_file(tmp_path, *rows, header=HEADER, encoding="utf-8", end="\n"):
         (ROW.replace("positive", "good"), "unknown sentiment: 'good'"),
         (ROW.replace("joy", ""), "empty Emotion"),
         (ROW.replace("Ross", " "), "empty Speaker"),
-        (ROW.replace("Hey!", ""), "empty Utterance"),
         (ROW.replace(",0,0,", ",,0,"), "Dialogue_ID is not a whole number: ''"),
         (ROW.replace(",0,0,", ",0,1.5,"), "Utterance_ID is not a whole number: '1.5'"),
         (ROW.replace(",0,0,", ",0,../../etc/passwd,"), "Utterance_ID is not a whole number: '../../etc/"),
