@@ -329,3 +329,9 @@ def test_on_the_command_line(built: Path, tmp_path: Path) -> None:
     assert "excitement" not in DataDir.load(tmp_path / "all").classes_of().values()
     with pytest.raises(UserError, match="classes"):
         dispatch([*command, "--classes", "7"])
+
+
+def test_links_that_lead_in_a_circle_are_refused(tree: Path) -> None:
+    (tree / "Session5" / "sentences" / "wav" / "again").symlink_to(tree / "Session5" / "sentences" / "wav")
+    with pytest.raises(UserError, match="symbolic links lead round in a circle"):
+        read(tree)
