@@ -40,7 +40,9 @@ def usage() -> str:
     facts = {name: importlib.import_module(module).CORPUS for name, module in CORPORA.items()}
     width = max(map(len, facts))
     lines += ["corpora:"]
-    lines += [f"  {name:<{width}}  {one.title}: {one.speech}; {one.licence}" for name, one in facts.items()]
+    known = {name: f"{one.title}: {one.speech}; {one.licence}" for name, one in facts.items()}
+    known["csv"] = "a table of one's own: path, speaker, emotion, arousal, ... (docs/new_corpus.md)"
+    lines += [f"  {name:<{width}}  {text}" for name, text in known.items()]
     lines += ["", "actions on data directories:"]
     lines += [f"  {name:<9} {run.__doc__}" for name, (_, run) in ACTIONS.items()]
     return "\n".join([*lines, "", "'ser prepare NAME --help' tells the options."])
