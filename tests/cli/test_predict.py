@@ -171,6 +171,7 @@ def test_names_that_are_not_utf8_and_names_with_commas(exp: Path, audio: Path, t
         (["{wav}", "--window", "0"], "hop must be positive"),
         (["{wav}", "--seed", "3"], "no such model: 'seed 3'"),
         (["{wav}", "--one-speaker"], "--one-speaker is for models trained with"),
+        (["{wav}", "--device", "abacus"], r"no such device: 'abacus'\. Known"),
         (["{wav}", "--parts", "[test]"], "--parts is for the experiment's own data"),
         (["{wav}", "--windw", "3"], "'window'"),
         (["-o", "out.csv"], "an option for audio files, and no audio is given: '--out'"),
