@@ -6,7 +6,7 @@ db_root=
 out=data
 allow_partial=false
 help_message="Usage: local/data.sh --db-root DIR [--out data] [--allow-partial]"
-# shellcheck source=utils/parse_options.sh
+# shellcheck source=../utils/parse_options.sh
 . utils/parse_options.sh
 [[ -d $db_root ]] || { echo "local/data.sh: error: --db-root is no folder: '$db_root'." >&2 && exit 2; }
 mkdir -p "$out"
