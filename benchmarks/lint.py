@@ -22,7 +22,7 @@ from ser.data.labels import LabelSchema, Range
 CLASSES = ["angry", "sad", "happy", "surprise", "fear", "disgust", "contempt", "neutral"]
 ATTRIBUTES = ["arousal", "valence", "dominance"]
 SETS = {"train": 0.7, "validation": 0.15, "test": 0.15}
-WORDS = "so I said that we could go there again and nobody ever told me what it was like".split()
+WORDS = ["so", "I", "said", "we", "could", "go", "there", "again", "nobody", "ever", "told", "me", "what"]
 
 
 def made_up(folder: Path, name: str, count: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 COMPLETE_TABLES = ("text", "utt2dur", "utt2num_frames", "utt2uniq", "utt2lang", "feats.scp", "vad.scp",
                    "utt2fold", "utt2orig")  # fmt: skip
 KALDI_RESERVED_WORDS = frozenset({"<s>", "</s>", "#0"})
+ODD_SPACE = re.compile(r"[^\S \t]")
 
 
 def inconsistencies(data: DataDir) -> list[UserError]:
@@ -155,7 +157,7 @@ def _text(data: DataDir) -> Iterable[UserError]:
     reserved = [name for name, line in text.items() if not KALDI_RESERVED_WORDS.isdisjoint(line.split())]
     if reserved:
         yield _complaint(data, "text", "holds a word that Kaldi reserves (<s>, </s>, #0)", reserved)
-    odd = [name for name, line in text.items() if any(c.isspace() and c not in " \t" for c in line)]
+    odd = [name for name, line in text.items() if ODD_SPACE.search(line)]
     if odd:
         yield _complaint(data, "text", "holds white space other than blanks", odd, values=text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,10 +46,9 @@ def class_counts(part: Part) -> Counter[str]:
     return Counter(table[name] for name in part.utterances if name in table)
 
 
-def values_of(data: DataDir, attribute: str) -> dict[str, float]:
+def values_of(subject: Subject, data: DataDir, attribute: str) -> Mapping[str, float]:
     """Utterance -> value; empty where a set has no such table."""
-    table = f"utt2{attribute}"
-    return data.numbers(table) if table in data.tables else {}
+    return subject.numbers(data, f"utt2{attribute}")
 
 
 def classes_by_part(subject: Subject) -> ClassTable | None:
@@ -76,16 +76,13 @@ def classes_by_speaker(subject: Subject) -> ClassTable | None:
 
 def spreads(subject: Subject) -> list[Spread]:
     """Every attribute in every set or fold that has values of it, by attribute."""
-    found, tables = [], {}
+    found = []
     for name in dict.fromkeys(name for item in subject.sets for name in item.data.labels.attributes):
         for part in subject.parts:
             if name not in part.data.labels.attributes:
                 continue
-            key = (id(part.data), name)
-            tables[key] = tables.get(key) or values_of(part.data, name)
-            values = np.array(
-                [tables[key][utterance] for utterance in part.utterances if utterance in tables[key]]
-            )
+            table = values_of(subject, part.data, name)
+            values = np.array([table[utterance] for utterance in part.utterances if utterance in table])
             if len(values):
                 limits = part.data.labels.attributes[name]
                 found.append(Spread(

@@ -95,15 +95,17 @@ def scales(subject: Subject) -> Iterator[Finding]:
     looked = False
     for item in subject.sets:
         for name, limits in item.data.labels.attributes.items():
-            values = np.array(list(values_of(item.data, name).values()))
+            values = np.array(list(values_of(subject, item.data, name).values()))
             looked = looked or len(values) > 0
             if len(values) > 1 and values.min() == values.max():
                 level = Level.ERROR if item.role in ("train", "other") else Level.WARNING
-                yield _about_values(level, f"{item.name}'s {name} is {values[0]:g} everywhere", item, name)
+                yield _about_values(
+                    subject, level, f"{item.name}'s {name} is {values[0]:g} everywhere", item, name
+                )
             elif len(values) >= ENOUGH and (scale := other_scale(values, limits)):
                 guess = f"{scale[0]:g} to {scale[1]:g}"
                 what = f"{item.name}'s {name} looks like a scale of {guess}, not {shown(limits)}"
-                yield _about_values(Level.WARNING, what, item, name)
+                yield _about_values(subject, Level.WARNING, what, item, name)
     if not looked:
         raise NotChecked("no set has attributes")
 
@@ -161,16 +163,16 @@ def shifts(subject: Subject) -> Iterator[Finding]:
                 yield Finding(Level.WARNING, what, hint="The table of classes by set shows which")
     train = next((item for item in subject.sets if item.role == "train"), None)
     for name in train.data.labels.attributes if train else ():
-        reference = np.array(list(values_of(train.data, name).values()))
+        reference = np.array(list(values_of(subject, train.data, name).values()))
         for item in subject.sets:
-            values = np.array(list(values_of(item.data, name).values()))
+            values = np.array(list(values_of(subject, item.data, name).values()))
             if item is train or not len(values) or len(reference) < 2 or not reference.std():
                 continue
             looked, shift = True, float((values.mean() - reference.mean()) / reference.std())
             if abs(shift) >= LARGE_SHIFT:
                 side = "above" if shift > 0 else "below"
                 what = f"{item.name}'s mean {name} is {abs(shift):.1f} standard deviations {side} train's"
-                yield _about_values(Level.WARNING, what, item, name)
+                yield _about_values(subject, Level.WARNING, what, item, name)
     if not looked:
         raise NotChecked("no two sets have the same label")
 
@@ -204,9 +206,9 @@ def shown(limits: Range) -> str:
     return f"{limits.min:g} to {limits.max:g}"
 
 
-def _about_values(level: Level, what: str, item: LintedSet, name: str) -> Finding:
+def _about_values(subject: Subject, level: Level, what: str, item: LintedSet, name: str) -> Finding:
     """A finding about an attribute's table as a whole."""
-    values = np.array(list(values_of(item.data, name).values()))
+    values = np.array(list(values_of(subject, item.data, name).values()))
     text = f"{counted(len(values), 'value')}, {values.min():g} to {values.max():g}, mean {values.mean():.3g}"
     return Finding(level, what, (Offender(text, item.data.path / f"utt2{name}"),), 1)
 

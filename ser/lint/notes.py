@@ -63,11 +63,12 @@ class Notes:
 
     def add(self, heard: Iterable[tuple[Piece, list[Sound]]]) -> None:
         """Append what was heard; a file that cannot be looked at, or was broken, is tried again next time."""
-        lines = [
-            _line(piece.file, stamp, sounds)
-            for piece, sounds in heard
-            if (stamp := piece.stamp()) is not None and not any(sound.broken for sound in sounds)
-        ]
+        lines = []
+        for piece, sounds in heard:
+            stamp = piece.stamp()
+            if stamp is not None and not any(sound.broken for sound in sounds):
+                self._known.setdefault(piece.file, []).append((stamp, sounds))
+                lines.append(_line(piece.file, stamp, sounds))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "ab") as stream:  # the first line end closes a line that was cut short
             stream.write(b"\n" + b"\n".join(lines) + b"\n" if lines else b"")

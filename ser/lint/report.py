@@ -63,8 +63,8 @@ def set_rows(subject: Subject) -> list[list[str]]:
     rows = []
     for item in subject.sets:
         folds = sum(part.role == "fold" and part.data is item.data for part in subject.parts)
-        timed = "utt2dur" in item.data.tables or item.data.segments is not None
-        length = clock(sum(item.data.durations().values())) if timed else "not known"
+        seconds = subject.seconds(item.data)
+        length = clock(sum(seconds.values())) if seconds else "not known"
         role = counted(folds, "fold") if folds else item.role
         rows.append([item.name, role, f"{len(item.data.utt2spk):,}", f"{len(item.data.spk2utt):,}", length])
     return rows

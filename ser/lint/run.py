@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ser.core.errors import UserError
 from ser.lint.check import Check
 from ser.lint.finding import Finding, Level, NotChecked
 from ser.lint.listen import hear
@@ -79,6 +80,8 @@ def lint(
     Raises:
         UserError: for a name that is no check's, no or the same directory, a process that was killed.
     """
+    if jobs < 1:
+        raise UserError("--nj must be 1 or more", value=jobs)
     allow = set(allow)
     refuse_unknown(sorted(allow))
     subject = Subject.load(paths, settings)

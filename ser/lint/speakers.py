@@ -6,10 +6,8 @@ import importlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import PurePosixPath
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from ser.corpora.base import CORPORA
 from ser.data.datadir import DataDir
@@ -50,24 +48,20 @@ def true_speakers(subject: Subject) -> Iterator[Finding]:
 
 
 def rule_of(corpus: str) -> Callable[[str], str | None] | None:
-    """A corpus's rule, original id -> speaker; the name in labels.yaml may be longer than the registry's."""
-    spelled = corpus.casefold().replace("-", "_")
-    for name in sorted(CORPORA, key=len, reverse=True):
-        if name in spelled:
-            try:
-                return getattr(importlib.import_module(CORPORA[name]).CORPUS, "speaker_of", None)
-            except (ImportError, AttributeError):
-                return None
+    """A corpus's rule, original id -> speaker, or None; ``IEMOCAP-4`` in labels.yaml is iemocap, too."""
+    for name, module in CORPORA.items():
+        if re.search(rf"(?<![a-z]){name}(?![a-z])", corpus.casefold().replace("-", "_")):
+            return importlib.import_module(module).CORPUS.speaker_of
     return None
 
 
 def told_speakers(data: DataDir, speaker_of: Callable[[str], str | None]) -> dict[str, str]:
-    """Utterance -> speaker, of those whose original id (or its last part, as of a path) tells one."""
+    """Utterance -> speaker, of those whose original id tells one; of a path the file's name is the id."""
     original = data.tables.get("utt2orig", {})
     told = {}
     for utterance, speaker in data.utt2spk.items():
         name = original.get(utterance) or utterance.removeprefix(f"{speaker}-")
-        answer = speaker_of(name) or speaker_of(PurePosixPath(name).stem)
+        answer = speaker_of(re.sub(r".*/|\.(wav|flac|ogg|mp4)$", "", name))
         if answer is not None:
             told[utterance] = answer
     return told
@@ -88,6 +82,8 @@ def wrong_speakers(said: Mapping[str, str], told: Mapping[str, str]) -> set[str]
         return set()
     means = {name: name for name in names}
     if not set(names) & set(true_names):
+        from scipy.optimize import linear_sum_assignment  # slow to import, and seldom wanted
+
         together = Counter((said[utterance], told[utterance]) for utterance in said)
         counts = np.array([[together[name, true] for true in true_names] for name in names])
         rows, columns = linear_sum_assignment(counts, maximize=True)

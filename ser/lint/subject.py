@@ -75,6 +75,7 @@ class Subject:
     complaints: list[UserError] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
     sounds: Mapping[str, Mapping[str, Sound]] | None = None
+    _numbers: dict[tuple[str, str], Mapping[str, float]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, paths: Sequence[str | os.PathLike[str]], settings: Settings | None = None) -> Subject:
@@ -135,6 +136,19 @@ class Subject:
         if not sets:
             raise NotChecked(f"no set has {table}")
         return sets
+
+    def numbers(self, data: DataDir, table: str) -> Mapping[str, float]:
+        """A table by utterance as numbers, empty where a set has none; parsed once for all checks."""
+        key = str(data.path), table
+        if key not in self._numbers:
+            self._numbers[key] = data.numbers(table) if table in data.tables else {}
+        return self._numbers[key]
+
+    def seconds(self, data: DataDir) -> Mapping[str, float]:
+        """Utterance -> duration from utt2dur or segments; empty where there is neither."""
+        if "utt2dur" in data.tables:
+            return self.numbers(data, "utt2dur")
+        return {} if data.segments is None else data.durations()
 
     def audio_table(self, item: LintedSet) -> str:
         """The table in which an utterance's audio stands."""

@@ -75,9 +75,8 @@ def _beyond(
     """A warning for each set with durations of which ``test`` holds, the most extreme first."""
     looked = False
     for item in subject.sets:
-        if "utt2dur" not in item.data.tables and item.data.segments is None:
-            continue
-        looked, seconds = True, item.data.durations()
+        seconds = subject.seconds(item.data)
+        looked = looked or bool(seconds)
         hits = sorted(
             (name for name in seconds if test(seconds[name])), key=seconds.__getitem__, reverse=extreme is max
         )
