@@ -16,9 +16,9 @@ VERBS = {
     "lint": "data directories of an experiment -> what is wrong with them, as text and page",
     "extract": "audio -> arks of pooled statistics and frames, with any upstream",
     "train": "features -> trained experiment (folds, seeds, learning-rate sweep)",
-    "predict": "trained experiment -> predictions and utterance vectors",
-    "score": "predictions -> scores.json with intervals over speakers",
-    "benchmark": "experiments -> RESULTS.md, results.csv, report.html",
+    "predict": "trained experiment -> predictions and utterance vectors; audio of one's own -> labels",
+    "score": "predictions -> scores.json with intervals over speakers; --model: on another corpus",
+    "benchmark": "experiments -> RESULTS.md, results.csv, report.html; matrix: training by test corpus",
 }
 
 # Verbs of the design that later releases fill; named here so that nobody takes their names.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ser.core import log
+from ser.core.environment import available_cores
 from ser.core.errors import UserError
 from ser.data.wording import counted, first_few
 
@@ -174,7 +175,9 @@ def corpus_arguments(parser: ArgumentParser, out: str = "the data directory 'all
     parser.add_argument("--db-root", type=str, default=None, help="folder of the corpus")
     parser.add_argument("--out", type=str, default="data", help=f"folder in which {out} written")
     parser.add_argument("--allow-partial", action="store_true", help="take a copy that lacks utterances")
-    parser.add_argument("--nj", type=int, default=2, help="processes that read the audio's headers")
+    parser.add_argument(
+        "--nj", type=int, default=available_cores(), help="processes that read, or convert, the audio"
+    )
 
 
 def _present(paths: Iterable[Path]) -> set[Path]:
