@@ -178,7 +178,7 @@ def _clip(row: Row, root: Path) -> Clip:
     """A row, with its path and its speaker understood."""
     wav = inside(root, row.need("path"), row.file, row.line)
     known = row["speaker"] and row["speaker"].lower() != UNKNOWN
-    path = wav.relative_to(os.path.normpath(root)).as_posix()
+    path = wav.relative_to(root).as_posix()
     speaker = row_word(row, "speaker") if known else ""
     return Clip(row, path, wav, speaker, row_word(row, "emotion") if row["emotion"] else "")
 
