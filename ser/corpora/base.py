@@ -187,8 +187,16 @@ def _present(paths: Iterable[Path]) -> set[Path]:
     for folder in {path.parent for path in wanted}:
         if folder.is_dir():
             with os.scandir(folder) as entries:
-                there.update(folder / entry.name for entry in entries if entry.is_file())
+                there.update(folder / entry.name for entry in entries if _is_file(entry))
     return wanted & there
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file; a link to itself, which cannot be looked at, is none."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _below(path: Path, root: Path) -> str:
