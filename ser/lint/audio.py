@@ -48,17 +48,17 @@ def duplicates(subject: Subject) -> Iterator[Finding]:
     for item, utterance, sound in subject.heard():
         if sound.loudest > FLOOR_DB:
             holders[sound.digest].append((item, utterance))
-    part_of = {
-        (id(part.data), utterance): part.name for part in subject.parts for utterance in part.utterances
+    side_of = {
+        (id(part.data), utterance): part.side for part in subject.parts for utterance in part.utterances
     }
     groups = [group for group in holders.values() if len(group) > 1]
     across, within = [], []
     for group in groups:
-        parts = {part_of.get((id(item.data), utterance)) for item, utterance in group}
-        (across if len(parts) > 1 else within).append(group)
+        sides = {side_of.get((id(item.data), utterance)) for item, utterance in group}
+        (across if len(sides) > 1 else within).append(group)
     for level, some, where in (
         (Level.ERROR, across, "in several sets or folds"),
-        (Level.WARNING, within, "in one set"),
+        (Level.WARNING, within, "in one set, or sets of one role"),
     ):
         if some:
             contradict = sum(len({_class(*one) for one in group} - {None}) > 1 for group in some)

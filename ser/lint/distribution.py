@@ -92,16 +92,26 @@ def spreads(subject: Subject) -> list[Spread]:
     return found
 
 
+def chi_squared(table: np.ndarray) -> tuple[float, np.ndarray]:
+    """Pearson's statistic of counts of shape (rows, columns), and the table without empty columns."""
+    table = table[:, table.sum(axis=0) > 0]
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    return float(((table - expected) ** 2 / expected).sum()), table
+
+
 def cramers_v(table: np.ndarray) -> float:
     """Cramér's V: how much two categories have to do with each other, 0 to 1.
 
     Args:
-        table: counts of shape (rows, columns), at least two rows with entries.
+        table: counts of shape (rows, columns), at least two rows, none empty.
     """
-    table = table[:, table.sum(axis=0) > 0]
-    total = table.sum()
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / total
+    statistic, table = chi_squared(table)
     smaller = min(table.shape) - 1
-    if smaller == 0:
-        return 0.0
-    return float(np.sqrt(((table - expected) ** 2 / expected).sum() / (total * smaller)))
+    return float(np.sqrt(statistic / (table.sum() * smaller))) if smaller else 0.0
+
+
+def by_chance(table: np.ndarray, deviations: float) -> bool:
+    """Whether the statistic lies within so many standard deviations of what independence gives."""
+    statistic, table = chi_squared(table)
+    freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
+    return statistic <= freedom + deviations * np.sqrt(2 * freedom)

@@ -12,7 +12,7 @@ from ser.data.labels import CLASS_LABEL, Range
 from ser.data.validate import unlabelled
 from ser.data.wording import counted
 from ser.lint.check import Check
-from ser.lint.distribution import class_counts, cramers_v, values_of
+from ser.lint.distribution import by_chance, class_counts, cramers_v, values_of
 from ser.lint.finding import Finding, Level, NotChecked, Offender, found, listed, share
 from ser.lint.subject import LintedSet, Subject
 
@@ -21,6 +21,7 @@ SCALES = [(0, 1), (-1, 1), (1, 5), (1, 7), (1, 9), (0, 10), (0, 100)]
 ENOUGH = 30  # values from which a scale can be guessed
 LARGE_V = 0.3  # Cramér's V from which sets are told to differ in their classes
 LARGE_SHIFT = 0.5  # difference of means in standard deviations, likewise
+DEVIATIONS = 3.0  # of a test's statistic, within which small sets differ by chance
 OFTEN = 0.05  # share of soft labels that contradict the class, from which it is a warning
 EACH = 5  # utterances a speaker must have to be looked at
 
@@ -158,7 +159,7 @@ def shifts(subject: Subject) -> Iterator[Finding]:
         matrix = matrix[matrix.sum(axis=1) > 0]
         if len(matrix) > 1:
             looked, strength = True, cramers_v(matrix)
-            if strength >= LARGE_V:
+            if strength >= LARGE_V and not by_chance(matrix, DEVIATIONS):
                 what = f"classes are distributed otherwise from set to set: Cramér's V is {strength:.2f}"
                 yield Finding(Level.WARNING, what, hint="The table of classes by set shows which")
     train = next((item for item in subject.sets if item.role == "train"), None)
@@ -169,7 +170,7 @@ def shifts(subject: Subject) -> Iterator[Finding]:
             if item is train or not len(values) or len(reference) < 2 or not reference.std():
                 continue
             looked, shift = True, float((values.mean() - reference.mean()) / reference.std())
-            if abs(shift) >= LARGE_SHIFT:
+            if abs(shift) >= LARGE_SHIFT and abs(shift) * len(values) ** 0.5 > DEVIATIONS:
                 side = "above" if shift > 0 else "below"
                 what = f"{item.name}'s mean {name} is {abs(shift):.1f} standard deviations {side} train's"
                 yield _about_values(subject, Level.WARNING, what, item, name)

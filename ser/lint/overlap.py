@@ -17,29 +17,26 @@ Column = Callable[[DataDir], Mapping[str, str]]  # a directory -> utterance -> w
 
 
 def speakers(subject: Subject) -> Iterator[Finding]:
-    """A known speaker in two parts."""
+    """A known speaker on two sides."""
     hint = "Split by speaker; where the corpus shares speakers by design, --allow speaker-overlap"
-    yield from _in_two_parts(subject.apart(), _known_speakers, "speaker", "utt2spk", hint)
+    yield from _on_two_sides(subject.apart(), _known_speakers, "speaker", "utt2spk", hint, alike=Level.NOTE)
 
 
 def dialogues(subject: Subject) -> Iterator[Finding]:
-    """A dialogue in two parts."""
+    """A dialogue on two sides."""
     subject.having("utt2dialogue")
     hint = "Keep a dialogue in one part; where the protocol does not, --allow dialogue-overlap"
     column = _table("utt2dialogue")
-    yield from _in_two_parts(subject.apart(), column, "dialogue", "utt2dialogue", hint)
+    yield from _on_two_sides(subject.apart(), column, "dialogue", "utt2dialogue", hint, alike=Level.NOTE)
 
 
 def utterances(subject: Subject) -> Iterator[Finding]:
-    """An utterance id, or the same piece of a file, in two parts."""
+    """An utterance id, or the same piece of a file, on two sides."""
     hint = "An utterance belongs into one set"
     parts = subject.apart()
-    same_id = list(
-        _in_two_parts(
-            parts, lambda data: dict(zip(*[data.utt2spk] * 2, strict=True)), "utterance", "utt2spk", hint
-        )
-    )
-    yield from same_id or _in_two_parts(parts, pieces, "piece of audio", "wav.scp", hint)
+    by_id = _on_two_sides(parts, ids, "utterance", "utt2spk", hint, alike=Level.WARNING)
+    by_piece = _on_two_sides(parts, pieces, "piece of audio", "wav.scp", hint, alike=Level.WARNING)
+    yield from list(by_id) or by_piece
 
 
 def scripts(subject: Subject) -> Iterator[Finding]:
@@ -58,6 +55,11 @@ def scripts(subject: Subject) -> Iterator[Finding]:
             yield from _same_words([(part, words)], trained, f"{part.name}'s utterances", "train", hint)
     if not folds and not trained:
         raise NotChecked("no set is called train")
+
+
+def ids(data: DataDir) -> dict[str, str]:
+    """Utterance -> itself."""
+    return {utterance: utterance for utterance in data.utt2spk}
 
 
 def pieces(data: DataDir) -> dict[str, str]:
@@ -80,31 +82,49 @@ def _table(name: str) -> Column:
     return lambda data: data.tables.get(name, {})
 
 
-def _in_two_parts(
-    parts: Sequence[Part], column: Column, noun: str, table: str, hint: str
+def _on_two_sides(
+    parts: Sequence[Part], column: Column, noun: str, table: str, hint: str, alike: Level
 ) -> Iterator[Finding]:
-    """Values that utterances of several parts have."""
+    """Values that utterances of several parts have.
+
+    Args:
+        parts: the parts.
+        column: what must not be shared.
+        noun: its name.
+        table: where it stands.
+        hint: what to do about it.
+        alike: how bad it is between parts of one side: nobody trains on one of two test sets.
+    """
     columns = {id(part.data): column(part.data) for part in parts}
     counts: dict[str, Counter[int]] = defaultdict(Counter)
     for number, part in enumerate(parts):
         values = columns[id(part.data)]
         for value, times in Counter(values[name] for name in part.utterances if name in values).items():
             counts[value][number] = times
-    shared = sorted(value for value, by_part in counts.items() if len(by_part) > 1)
-    if not shared:
-        return
-    offenders = [_offender(parts, columns, counts[value], value, table) for value in shared[:SHOWN]]
-    both = Counter(tuple(counts[value]) for value in shared).most_common(1)[0][0]
-    names = (
-        "more than one fold"
-        if parts[both[0]].role == "fold"
-        else f"both {parts[both[0]].name} and {parts[both[1]].name}"
-    )
-    if len({tuple(counts[value]) for value in shared}) > 1 and parts[both[0]].role != "fold":
-        names = "more than one set"
-    verb = "is" if len(shared) == 1 else "are"
-    what = f"{counted(len(shared), noun)} of {len(counts):,} {verb} in {names}"
-    yield Finding(Level.ERROR, what, tuple(offenders), len(shared), hint)
+    shared: dict[Level, list[str]] = {Level.ERROR: [], alike: []}
+    for value in sorted(value for value, by_part in counts.items() if len(by_part) > 1):
+        sides = {parts[number].side for number in counts[value]}
+        shared[Level.ERROR if len(sides) > 1 else alike].append(value)
+    for level, values in shared.items():
+        if values:
+            offenders = [_offender(parts, columns, counts[value], value, table) for value in values[:SHOWN]]
+            where = _places(parts, {tuple(counts[value]) for value in values})
+            verb = "is" if len(values) == 1 else "are"
+            what = f"{counted(len(values), noun)} of {len(counts):,} {verb} in {where}"
+            remedy = (
+                hint if level is Level.ERROR else f"Their results are not independent: they share a {noun}"
+            )
+            yield Finding(level, what, tuple(offenders), len(values), remedy)
+
+
+def _places(parts: Sequence[Part], where: set[tuple[int, ...]]) -> str:
+    """The parts that share values, in words: their names, where it is always the same two."""
+    numbers = next(iter(where))
+    if all(parts[number].role == "fold" for some in where for number in some):
+        return "more than one fold"
+    if len(where) == 1 and len(numbers) == 2:
+        return f"both {parts[numbers[0]].name} and {parts[numbers[1]].name}"
+    return "more than one set"
 
 
 def _offender(
@@ -159,7 +179,7 @@ CHECKS = (
     Check(
         "speaker-overlap",
         Level.ERROR,
-        "a speaker is in two of train, validation and test, or in two folds",
+        "a speaker is in two of train, validation and test, or in two folds (in two test sets: a note)",
         speakers,
     ),
     Check("dialogue-overlap", Level.ERROR, "a dialogue is in two of them", dialogues),

@@ -28,6 +28,7 @@ def page(result: Result) -> str:
         sets=set_rows(subject),
         levels=[(level.value, result.of(level)) for level in Level],
         outcomes=result.outcomes,
+        skipped=subject.skipped,
         clean=len(result.clean),
         parts=classes_by_part(subject),
         speakers=speakers,

@@ -48,6 +48,8 @@ def text(result: Result) -> str:
     values = spreads(subject)
     if values:
         lines += ["", "attributes by set", *spread_lines(values)]
+    if subject.skipped:
+        lines += ["", *_wrapped("left out, no data directories: ", map(str, subject.skipped))]
     lines += ["", *_wrapped("clean: ", [check.name for check in result.clean])]
     skipped: dict[str, list[str]] = {}
     for outcome in result.outcomes:

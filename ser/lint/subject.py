@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ser.core.errors import UserError
-from ser.data.datadir import DataDir, examine
+from ser.data.datadir import DataDir, examine, is_data_file
 from ser.lint.finding import NotChecked
 from ser.lint.sound import Sound
 
@@ -49,7 +49,7 @@ class LintedSet:
 
 @dataclass(frozen=True)
 class Part:
-    """Utterances that must have nothing in common with another part: a set, or a fold of one.
+    """Utterances that have nothing in common with another part, as they should: a set, or a fold of one.
 
     ``role`` is the set's, or ``fold``.
     """
@@ -59,6 +59,11 @@ class Part:
     data: DataDir
     utterances: Sequence[str]
 
+    @property
+    def side(self) -> str:
+        """What must not share with another side: two test sets may have speakers in common, two folds not."""
+        return self.role if self.role in ROLES.values() else self.name
+
 
 @dataclass
 class Subject:
@@ -67,12 +72,14 @@ class Subject:
     Attributes:
         sets: the directories whose tables are in order.
         complaints: the rules that other directories break.
+        skipped: what was given and is no data directory.
         settings: where the checks draw their lines.
         sounds: for each set's name, utterance -> what was heard; None when the audio was left alone.
     """
 
     sets: list[LintedSet]
     complaints: list[UserError] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
     sounds: Mapping[str, Mapping[str, Sound]] | None = None
     _numbers: dict[tuple[str, str], Mapping[str, float]] = field(default_factory=dict, repr=False)
@@ -80,6 +87,9 @@ class Subject:
     @classmethod
     def load(cls, paths: Sequence[str | os.PathLike[str]], settings: Settings | None = None) -> Subject:
         """Read data directories; one whose tables break rules is complained of and left out.
+
+        ``data/*`` may stand for them: files, and folders without a table, are skipped, unless their
+        name tells a role.
 
         Raises:
             UserError: when none is given, or one is given twice.
@@ -93,11 +103,18 @@ class Subject:
         stems = [folder.resolve().name for folder in folders]
         subject = cls([], settings=settings or Settings())
         for folder, stem in zip(folders, stems, strict=True):
+            if len(folders) > 1 and folder.exists() and role_of(stem) == "other" and not _has_tables(folder):
+                subject.skipped.append(folder)
+                continue
             data, complaints = examine(folder)
             subject.complaints += complaints
             if data is not None and not complaints:
                 name = stem if stems.count(stem) == 1 else str(folder)
                 subject.sets.append(LintedSet(name, role_of(stem), data))
+        if len(subject.skipped) == len(folders):
+            raise UserError("none of these is a data directory", value=", ".join(map(str, folders)))
+        order = list(dict.fromkeys(ROLES.values()))
+        subject.sets.sort(key=lambda item: order.index(item.role) if item.role in order else len(order))
         return subject
 
     @cached_property
@@ -166,6 +183,11 @@ class Subject:
             for utterance, sound in self.sounds[item.name].items():
                 if sound.broken is None:
                     yield item, utterance, sound
+
+
+def _has_tables(folder: Path) -> bool:
+    """Whether a folder holds any file of a data directory."""
+    return folder.is_dir() and any(is_data_file(entry.name) for entry in folder.iterdir() if entry.is_file())
 
 
 def role_of(name: str) -> str:

@@ -39,7 +39,10 @@ def test_the_same_samples_in_two_sets_whatever_file_holds_them(sets):
 def test_the_same_samples_twice_in_a_set_are_a_warning(sets):
     result = sets.listen({"ann-03": NOISE, "bob-04": NOISE})
     finding = only(result, "duplicate-audio", Level.WARNING)
-    assert finding.what == "1 recording under several ids in one set, 1 of them with different classes"
+    assert (
+        finding.what
+        == "1 recording under several ids in one set, or sets of one role, 1 of them with different classes"
+    )
 
 
 def test_digital_silence_is_silence_and_no_duplicate(sets):

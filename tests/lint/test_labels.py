@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ser.data.labels import Range
-from ser.lint.distribution import cramers_v
+from ser.lint.distribution import by_chance, cramers_v
 from ser.lint.finding import Level
 from ser.lint.labels import other_scale
 from tests.lint.builder import findings, only
@@ -175,3 +175,9 @@ def test_cramers_v_against_scipy():
         assert cramers_v(table) == pytest.approx(association(table, method="cramer"), rel=1e-12)
     assert cramers_v(np.array([[5, 0], [0, 5]])) == pytest.approx(1)
     assert cramers_v(np.array([[5, 0], [9, 0]])) == 0
+
+
+def test_small_sets_differ_by_chance():
+    assert by_chance(np.array([[3, 1], [1, 3]]), 3)
+    assert not by_chance(np.array([[30, 10], [10, 30]]), 3)
+    assert by_chance(np.array([[5, 0], [9, 0]]), 3)

@@ -2,8 +2,11 @@
 
 import pytest
 
+from ser.core.errors import UserError
 from ser.data.splits import assign_folds
 from ser.lint.finding import Level
+from ser.lint.report import text
+from ser.lint.run import lint
 from tests.lint.builder import findings, only
 
 
@@ -26,6 +29,19 @@ def test_a_speaker_of_training_elsewhere(sets, place):
     assert finding.what == f"1 speaker of 6 is in both train and {place}"
     assert finding.offenders[0].where == f"{sets.folder}/{place}/utt2spk:1"
     assert finding.offenders[0].text == f"cem: 12 in train, 12 in {place}"
+
+
+def test_two_test_sets_that_share_a_speaker_leak_nothing(sets):
+    whole = sets["test"]
+    sets["test"], sets["test2"] = whole.subset(whole.utterances[:18]), whole.subset(whole.utterances[18:])
+    said = findings(sets.lint())
+    assert {name: found[0].level for name, found in said.items()} == {
+        "speaker-overlap": Level.NOTE,
+        "dialogue-overlap": Level.NOTE,
+    }
+    assert said["speaker-overlap"][0].what == "1 speaker of 7 is in both test and test2"
+    sets.change("train", "utt2spk", lambda name, speaker: "gus" if speaker == "cem" else speaker)
+    assert findings(sets.lint())["speaker-overlap"][0].level is Level.ERROR
 
 
 def test_what_a_corpus_shares_by_design_can_be_allowed(sets):
@@ -99,3 +115,31 @@ def test_folds_that_share_texts_are_one_finding(sets):
     finding = only(sets.lint(), "script-overlap", Level.WARNING)
     assert finding.what == "36 of 36 (100.0 %) of the utterances have a text that is in another fold too"
     assert finding.count == 12 and finding.more == 7
+
+
+def test_utterances_that_are_trained_on_and_tested(sets):
+    sets["test2"] = sets["train"].subset(sets["train"].utterances[:12])
+    said = findings(sets.lint())
+    assert said["speaker-overlap"][0].what == "1 speaker of 7 is in both train and test2"
+    assert said["dialogue-overlap"][0].count == 12 == said["utterance-overlap"][0].count
+
+
+def test_all_of_a_folder_can_be_given(sets, tmp_path):
+    """Files, and folders that hold something else, are left out; an empty set is not."""
+    folders = sets.write()
+    (sets.folder / "audio").mkdir()
+    (sets.folder / "lint.html").write_text("x")
+    given = sorted(sets.folder.iterdir())
+    result = lint(given, audio=False)
+    assert findings(result) == {} and len(result.subject.sets) == 3
+    assert result.subject.skipped == [sets.folder / "audio", sets.folder / "lint.html"]
+    assert [item.name for item in result.subject.sets] == ["train", "validation", "test"]
+    assert "left out, no data directories: " in text(result)
+    (sets.folder / "test9").mkdir()
+    assert (
+        "empty data directory"
+        in only(lint([*folders, sets.folder / "test9"], audio=False), "tables").offenders[0].text
+    )
+    with pytest.raises(UserError, match="none of these is a data directory"):
+        lint([sets.folder / "audio", sets.folder / "lint.html"])
+    assert "no such data directory" in only(lint([sets.folder / "none"]), "tables").offenders[0].text
