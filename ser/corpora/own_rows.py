@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ser.core import log
 from ser.core.errors import UserError
-from ser.corpora.csv_file import Row, read_csv, read_text
+from ser.corpora.csv_file import Row, decoded, read_csv
 from ser.corpora.paths import inside, word
 from ser.data.speakers import UNKNOWN
 
@@ -239,7 +239,8 @@ def _choices(clip: Clip) -> list[str]:
 def _report_columns(file: str | os.PathLike[str]) -> None:
     """Warn of columns that are not read: a column's name may be mistyped."""
     known = ("path", *LABELS, *OTHERS)
-    header = next(csv.reader(io.StringIO(read_text(file), newline="")))
+    text, _ = decoded(Path(file).read_bytes())
+    header = next(csv.reader(io.StringIO(text, newline="")))
     for name in (cell.strip() for cell in header):
         if name and name not in known:
             near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.7)
