@@ -134,8 +134,11 @@ class Corpus:
             for path in missing:
                 logger.info("missing: %s", path)
             shown = first_few([_below(path, root) for path in missing])
+            if len(missing) == len(listed):
+                what = f"no audio: of {counted(len(listed), 'file')} that {lister} none is there: {shown}"
+                raise UserError(what, file=root, hint=f"Is it the right folder? {self.where}")
             what = f"{len(missing)} of {counted(len(listed), 'file')} that {lister} are missing: {shown}"
-            self.refuse_partial(what, root, allow_partial and len(missing) < len(listed))
+            self.refuse_partial(what, root, allow_partial)
         return [utterance for utterance, path in listed.items() if path in present]
 
     def refuse_partial(self, what: str, root: Path, allow_partial: bool) -> None:

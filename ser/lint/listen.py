@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing import parent_process
 
 from ser.core.errors import UserError
 from ser.core.log import Progress
@@ -85,7 +88,7 @@ def _in_processes(pieces: Sequence[Piece], jobs: int) -> Iterator[Heard]:
     if jobs < 2 or len(pieces) <= FEW:
         yield from map(_listen_to, chunks)
         return
-    with ProcessPoolExecutor(jobs, initializer=_deaf_to_interrupts) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_begin) as pool:
         under_way: set[Future[Heard]] = {pool.submit(_listen_to, chunk) for chunk in islice(chunks, 2 * jobs)}
         try:
             while under_way:
@@ -105,6 +108,13 @@ def _listen_to(pieces: Sequence[Piece]) -> Heard:
     return [(piece, listen(piece.file, piece.cuts)) for piece in pieces]
 
 
-def _deaf_to_interrupts() -> None:
-    """Leave Ctrl-C to the process that started this one."""
+def _begin() -> None:
+    """Leave Ctrl-C to the process that started this one, and end when that ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+from ser.core.errors import UserError
 from ser.core.files import whole_file
 from ser.lint.sound import Sound
 
@@ -62,16 +63,25 @@ class Notes:
         return next((sounds for stamp, sounds in self._known[piece.file] if stamp == now), None)
 
     def add(self, heard: Iterable[tuple[Piece, list[Sound]]]) -> None:
-        """Append what was heard; a file that cannot be looked at, or was broken, is tried again next time."""
+        """Append what was heard; a file that cannot be looked at, or was broken, is tried again next time.
+
+        Raises:
+            UserError: when nothing can be written there.
+        """
         lines = []
         for piece, sounds in heard:
             stamp = piece.stamp()
             if stamp is not None and not any(sound.broken for sound in sounds):
                 self._known.setdefault(piece.file, []).append((stamp, sounds))
                 lines.append(_line(piece.file, stamp, sounds))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab") as stream:  # the first line end closes a line that was cut short
-            stream.write(b"\n" + b"\n".join(lines) + b"\n" if lines else b"")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "ab") as stream:  # the first line end closes a line that was cut short
+                stream.write(b"\n" + b"\n".join(lines) + b"\n" if lines else b"")
+        except OSError as error:
+            hint = "Name a folder for it with --work"
+            what = f"what was heard cannot be noted ({error.strerror})"
+            raise UserError(what, file=self.path, hint=hint) from None
         self._lines += len(lines)
 
     def tidy(self, pieces: Iterable[Piece]) -> None:

@@ -1,11 +1,14 @@
 """``ser lint``: exit codes, one line for a mistake, the report before it."""
 
 import re
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from tests.cli.test_main import ser_command
-from tests.lint.builder import Sets
+from tests.lint.builder import Sets, recorded
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,28 @@ def test_mistakes_are_one_line(written, words, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_place_for_notes_that_is_none(written, tmp_path):
+    (tmp_path / "file").write_text("")
+    recorded(written.parent / "audio", {})
+    done = lint(*SETS, "--work", str(tmp_path / "file"), cwd=written)
+    assert done.returncode == 2
+    assert "what was heard cannot be noted" in done.stderr and "--work" in done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_is_left_when_it_is_killed(written, tmp_path, how):
+    recorded(written.parent / "audio", {})
+    program = (  # every file takes a second, so that the end finds all at work
+        "import sys, time; import ser.lint.listen as l; old = l.listen\n"
+        "def slow(*a): print('at work', flush=True); time.sleep(1); return old(*a)\n"
+        "l.listen = slow; from ser.lint.run import lint\n"
+        "lint(sys.argv[1:4], jobs=2, work=sys.argv[4])"
+    )
+    words = [sys.executable, "-c", program, *(str(written / name) for name in SETS), str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout.readline() == "at work\n"
+        process.send_signal(how)
+        process.stdout.read()  # ends when nobody holds it any more
+        assert process.wait(timeout=10) == -how

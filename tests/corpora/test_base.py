@@ -99,7 +99,7 @@ def test_missing_files_are_counted_named_and_logged(root, caplog):
 
 
 def test_no_file_at_all_is_no_partial_copy(root):
-    with pytest.raises(UserError, match="1 of 1 file that the labels list are missing"):
+    with pytest.raises(UserError, match="no audio: of 1 file that the labels list none is there"):
         TOY.check_files({"x": root / "x.wav"}, root, allow_partial=True)
 
 
