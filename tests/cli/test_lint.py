@@ -82,8 +82,8 @@ def test_a_place_for_notes_that_is_none(written, tmp_path):
 def test_no_process_is_left_when_it_is_killed(written, tmp_path, how):
     recorded(written.parent / "audio", {})
     program = (  # every file takes a second, so that the end finds all at work
-        "import sys, time; import ser.lint.listen as l; old = l.listen\n"
-        "def slow(*a): print('at work', flush=True); time.sleep(1); return old(*a)\n"
+        "import os, sys, time; import ser.lint.listen as l; old = l.listen\n"
+        "def slow(*a): os.write(1, b'at work\\n'); time.sleep(1); return old(*a)\n"
         "l.listen = slow; from ser.lint.run import lint\n"
         "lint(sys.argv[1:4], jobs=2, work=sys.argv[4])"
     )
