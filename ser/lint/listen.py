@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
-from multiprocessing import parent_process
+from collections.abc import Sequence
 
-from ser.core.errors import UserError
 from ser.core.log import Progress
+from ser.core.processes import in_processes
 from ser.data.datadir import DataDir
 from ser.lint.notes import Notes, Piece
 from ser.lint.sound import Sound, listen
@@ -44,7 +37,8 @@ def hear(sets: Sequence[LintedSet], notes: Notes, jobs: int) -> dict[str, dict[s
     left = [piece for piece in pieces if piece not in heard]
     state = Progress(len(pieces), "listening")
     state.skip(len(heard))
-    for results in _in_processes(left, jobs):
+    chunks = [left[start : start + CHUNK] for start in range(0, len(left), CHUNK)]
+    for results in in_processes(_listen_to, chunks, jobs if len(left) > FEW else 1, "listens to audio"):
         notes.add(results)
         heard.update(results)
         state.advance(len(results))
@@ -82,39 +76,6 @@ def _for_each(sounds: list[Sound], piece: Piece, utterances: Sequence[str]) -> l
     return sounds * len(utterances) if piece.cuts is None else sounds
 
 
-def _in_processes(pieces: Sequence[Piece], jobs: int) -> Iterator[Heard]:
-    """Listen chunk by chunk, in any order; few chunks are under way at a time, whatever their number."""
-    chunks = (pieces[start : start + CHUNK] for start in range(0, len(pieces), CHUNK))
-    if jobs < 2 or len(pieces) <= FEW:
-        yield from map(_listen_to, chunks)
-        return
-    with ProcessPoolExecutor(jobs, initializer=_begin) as pool:
-        under_way: set[Future[Heard]] = {pool.submit(_listen_to, chunk) for chunk in islice(chunks, 2 * jobs)}
-        try:
-            while under_way:
-                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                under_way |= {pool.submit(_listen_to, chunk) for chunk in islice(chunks, len(done))}
-                for future in done:
-                    yield future.result()
-        except BrokenProcessPool:
-            hint = "It may have run out of memory: fewer at once with --nj; what was heard is kept"
-            raise UserError("a process that listens to audio was killed", hint=hint) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
 def _listen_to(pieces: Sequence[Piece]) -> Heard:
     """Listen to some files."""
     return [(piece, listen(piece.file, piece.cuts)) for piece in pieces]
-
-
-def _begin() -> None:
-    """Leave Ctrl-C to the process that started this one, and end when that ends, even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()

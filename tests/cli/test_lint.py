@@ -1,9 +1,6 @@
 """``ser lint``: exit codes, one line for a mistake, the report before it."""
 
 import re
-import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -76,20 +73,3 @@ def test_a_place_for_notes_that_is_none(written, tmp_path):
     done = lint(*SETS, "--work", str(tmp_path / "file"), cwd=written)
     assert done.returncode == 2
     assert "what was heard cannot be noted" in done.stderr and "--work" in done.stderr
-
-
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_no_process_is_left_when_it_is_killed(written, tmp_path, how):
-    recorded(written.parent / "audio", {})
-    program = (  # every file takes a second, so that the end finds all at work
-        "import os, sys, time; import ser.lint.listen as l; old = l.listen\n"
-        "def slow(*a): os.write(1, b'at work\\n'); time.sleep(1); return old(*a)\n"
-        "l.listen = slow; from ser.lint.run import lint\n"
-        "lint(sys.argv[1:4], jobs=2, work=sys.argv[4])"
-    )
-    words = [sys.executable, "-c", program, *(str(written / name) for name in SETS), str(tmp_path)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-        assert process.stdout.readline() == "at work\n"
-        process.send_signal(how)
-        process.stdout.read()  # ends when nobody holds it any more
-        assert process.wait(timeout=10) == -how

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser.core.errors import UserError
 from ser.data.datadir import Segment
 from ser.lint import listen as listening
 from ser.lint import sound
@@ -208,12 +207,6 @@ def test_notes_of_another_release_are_not_believed(tmp_path):
     )
     assert Notes(path).of(piece) is None
     assert Notes(path).of(Piece(str(tmp_path / "none.wav"), None)) is None
-
-
-def test_a_process_that_is_killed_is_told(sets, monkeypatch):
-    monkeypatch.setattr(listening, "listen", lambda file, cuts: os._exit(9))
-    with pytest.raises(UserError, match="a process that listens to audio was killed"):
-        sets.listen(jobs=2)
 
 
 def test_levels_of_tones():
