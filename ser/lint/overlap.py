@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ser.data.datadir import DataDir
+from ser.data.datadir import NO_TEXT, DataDir
 from ser.data.speakers import is_known
 from ser.data.wording import counted
 from ser.lint.check import Check
@@ -147,7 +147,7 @@ def _offender(
 def _words(part: Part) -> dict[str, str]:
     """Utterance -> its words without case, punctuation and spare blanks; those without words are left out."""
     table = part.data.tables.get("text", {})
-    known: dict[str, str] = {}
+    known: dict[str, str] = {NO_TEXT: ""}
     for name in part.utterances:
         if name in table and table[name] not in known:
             known[table[name]] = re.sub(r"[\W_]+", " ", table[name].casefold()).strip()

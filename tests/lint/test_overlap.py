@@ -117,6 +117,12 @@ def test_folds_that_share_texts_are_one_finding(sets):
     assert finding.count == 12 and finding.more == 7
 
 
+def test_words_that_nobody_knows_are_not_the_same_words(sets):
+    for name in ("train", "test"):
+        sets.change(name, "text", lambda *_: "<unk>")
+    assert findings(sets.lint()) == {}
+
+
 def test_utterances_that_are_trained_on_and_tested(sets):
     sets["test2"] = sets["train"].subset(sets["train"].utterances[:12])
     said = findings(sets.lint())

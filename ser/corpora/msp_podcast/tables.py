@@ -12,13 +12,11 @@ from ser.corpora.durations import table
 from ser.corpora.msp_podcast.labels import ATTRIBUTES, CLASSES, SCALE, Label
 from ser.corpora.msp_podcast.speakers import gender_tables
 from ser.corpora.msp_podcast.votes import Votes
-from ser.data.datadir import DataDir
+from ser.data.datadir import NO_TEXT, DataDir
 from ser.data.labels import LabelSchema
 from ser.data.wording import counted, first_few
 
 logger = log.get_logger(__name__)
-
-NO_TRANSCRIPT = "<unk>"  # Kaldi's usual word for speech that is not known; text must hold every utterance
 
 
 @dataclass
@@ -123,14 +121,14 @@ def _text(name: str, original: Mapping[str, str], transcripts: Mapping[str, Path
     lines, missing, windows = {}, [], []
     for utterance, file in original.items():
         text, line = decoded(transcripts[file].read_bytes()) if file in transcripts else ("", 0)
-        lines[utterance] = plain_text(text) or NO_TRANSCRIPT
+        lines[utterance] = plain_text(text) or NO_TEXT
         if line:
             windows.append(file)
-        if lines[utterance] == NO_TRANSCRIPT:
+        if lines[utterance] == NO_TEXT:
             missing.append(file)
     if len(missing) == len(original):
         return {}
-    for files, what in ((missing, f"without words, text is {NO_TRANSCRIPT}"), (windows, "in Windows-1252")):
+    for files, what in ((missing, f"without words, text is {NO_TEXT}"), (windows, "in Windows-1252")):
         if files:
             shown = first_few(files)
             logger.warning("%s: %s %s: %s", name, counted(len(files), "transcript"), what, shown)
