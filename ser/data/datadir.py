@@ -24,9 +24,7 @@ from ser.data.whole_dir import whole_dir
 from ser.data.wording import counted
 
 LABELS = "labels.yaml"
-NO_TEXT = (
-    "<unk>"  # Kaldi's usual word for words that nobody knows: where there is a text, all utterances have one
-)
+NO_TEXT = "<unk>"  # Kaldi's usual word: where there is a text, every utterance has one
 BY_UTTERANCE = re.compile(r"utt2[\w-]+|text|feats\.scp|vad\.scp")
 BY_SPEAKER = re.compile(r"spk2(?!utt$)[\w-]+|cmvn\.scp")
 BY_RECORDING = re.compile(r"wav\.scp|reco2[\w-]+")
