@@ -55,11 +55,16 @@ def test_a_window_may_be_endless() -> None:
 FORMATS = ("wav", "flac", "ogg", "mp3")
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
-@pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2), (8000, 3)])
+@pytest.mark.parametrize(
+    ("suffix", "rate", "channels"),
+    [
+        (suffix, rate, channels)
+        for suffix in FORMATS
+        for rate, channels in ((16000, 1), (44100, 2), (8000, 3))
+        if suffix != "mp3" or channels < 3  # which mp3 has not
+    ],
+)
 def test_one_window_is_what_the_reader_gives(tmp_path: Path, suffix: str, rate: int, channels: int) -> None:
-    if suffix == "mp3" and channels > 2:
-        pytest.skip("mp3 has no more than two channels")
     path = tmp_path / f"a.{suffix}"
     wave = np.random.default_rng(0).uniform(-0.3, 0.3, (2 * rate + 17, channels))
     soundfile.write(path, wave, rate)
