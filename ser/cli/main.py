@@ -17,13 +17,14 @@ VERBS = {
     "train": "features -> trained experiment (folds, seeds, learning-rate sweep)",
     "predict": "trained experiment -> predictions and utterance vectors",
     "score": "predictions -> scores.json with intervals over speakers",
+    "calibrate": "predictions -> predictions with similar speakers' label distribution (PLDC)",
     "benchmark": "experiments -> RESULTS.md, results.csv, report.html",
 }
 
 # Verbs of the design that later releases fill; named here so that nobody takes their names.
 RESERVED = (
     *("lint", "extract-text", "units", "papt", "finetune", "adapt"),
-    *("speakers", "calibrate", "fuse", "memory-train", "memory-predict"),
+    *("speakers", "fuse", "memory-train", "memory-predict"),
 )
 
 
