@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ser.core.log import get_logger
-from ser.core.seed import seed_everything
+from ser.core.seed import derive_seed, seed_everything
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples
 from ser.downstream.losses import MISSING_CLASS, class_weights, task_loss
@@ -263,13 +262,3 @@ def validation_metric(
             scores.append(ccc(targets[known, column].numpy(), found.numpy()))
         values.append(sum(scores) / len(scores))
     return float(sum(values) / len(values)) if values else float("nan")
-
-
-def derive_seed(seed: int, *names: object) -> int:
-    """A seed for a part of the work that does not depend on what ran before it.
-
-    >>> derive_seed(0, "split", 1) == derive_seed(0, "split", 1) != derive_seed(0, "split", 2)
-    True
-    """
-    text = ":".join(map(str, (seed, *names)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

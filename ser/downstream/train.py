@@ -11,11 +11,12 @@ from ser.core.environment import describe as describe_environment
 from ser.core.errors import UserError
 from ser.core.files import write_json, write_yaml
 from ser.core.log import Progress, clock, get_logger, log_to_file
+from ser.core.seed import derive_seed
 from ser.data.datadir import DataDir
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, check_attribute, load_examples, statistics_needed
 from ser.downstream.experiment import Experiment, Sources, load_sets, training_fingerprint, write_info
-from ser.downstream.fit import Task, choose, derive_seed, train_chosen
+from ser.downstream.fit import Task, choose, train_chosen
 from ser.downstream.protocol import Fold, cross_validation, describe, fixed_sets, validation_splits
 from ser.engine.loop import make_accelerator
 
