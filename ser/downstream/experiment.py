@@ -164,6 +164,7 @@ def write_info(
             "data": str(data.path),
             "corpus": data.labels.corpus,
             "derived": list(data.labels.derived),
+            "ranges": {name: to_plain(data.labels.attributes[name]) for name in task.attributes},
             "upstream": upstream,
             "timing": read_json(timing) if timing.is_file() else None,
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -74,6 +75,7 @@ class Fit:
         self.config, self.task, self.examples, self.rows = config, task, examples, rows
         self.accelerator = accelerator
         self._order = torch.Generator().manual_seed(seed)
+        self._passes = itertools.chain.from_iterable(self._pass() for _ in itertools.count())
         model = UtteranceModel(config.model, examples.pooled.shape, task.outputs)
         if config.model.standardise in ("global", "quantile"):
             model.standardiser.fit(examples.pooled.take(part) for part in rows.split(PREDICTION_BATCH))
@@ -106,6 +108,7 @@ class Fit:
             self._loss,
             self.accelerator,
             self.config.optimizer.epochs,
+            self.config.optimizer.gradient_clipping,
         )
 
     @torch.inference_mode()
@@ -117,6 +120,11 @@ class Fit:
         return torch.cat([self.result.predict(part).cpu() for part in vectors])
 
     def _batches(self) -> Iterator[Tensor]:
+        """An epoch's batches: a whole pass over the data, or so many steps, which go on where they were."""
+        steps = self.config.optimizer.epoch_steps
+        return itertools.islice(self._passes, steps) if steps else self._pass()
+
+    def _pass(self) -> Iterator[Tensor]:
         """Shuffled rows, batch by batch; a last batch of one, which has no CCC, joins the one before."""
         shuffled = self.rows[torch.randperm(len(self.rows), generator=self._order)]
         batches = list(shuffled.split(self.config.optimizer.batch_size))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ser.core.errors import UserError
 from ser.data.datadir import DataDir
-from ser.data.splits import held_out_speakers, inner_folds
+from ser.data.splits import draw, held_out_speakers, inner_folds
 from ser.downstream.config import ValidationConfig
 
 FIXED_FOLD = "0"
@@ -87,13 +87,22 @@ def fixed_sets(train: DataDir, validation: DataDir | None, tests: dict[str, Data
     ]
 
 
-def describe(folds: list[Fold], speaker_of: dict[str, str]) -> str:
+def describe(folds: list[Fold], speaker_of: dict[str, str], validation: ValidationConfig) -> str:
     """The protocol in words, from what the folds hold, not from what the recipe says.
 
     Args:
         folds: all folds of the experiment.
         speaker_of: utterance -> speaker, for all sets.
+        validation: how choices are made: by speakers that are trained on too, this says so.
     """
+    protocol = _tested(folds, speaker_of)
+    if validation.method == "utterances" and any(fold.validation is None for fold in folds):
+        return f"{protocol}, validation shares speakers"
+    return protocol
+
+
+def _tested(folds: list[Fold], speaker_of: dict[str, str]) -> str:
+    """Who is tested."""
     shared, single = False, True
     for fold in folds:
         trained = {speaker_of[u] for u in fold.train.utterances}
@@ -112,19 +121,23 @@ def describe(folds: list[Fold], speaker_of: dict[str, str]) -> str:
 def validation_splits(
     fold: Fold, speaker_of: dict[str, str], config: ValidationConfig, seed: int
 ) -> list[tuple[list[str], list[str]]]:
-    """(learn from, validate on) pairs inside a fold's training part; speakers never on both sides.
+    """(learn from, validate on) pairs inside a fold's training part.
+
+    Speakers are never on both sides, unless the method is ``utterances``, which is named for that.
 
     Args:
         fold: the fold; its test part is not looked at.
         speaker_of: utterance -> speaker.
-        config: ``held_out`` gives one pair, ``inner_folds`` as many as ``folds``.
-        seed: of the choice of speakers.
+        config: ``held_out`` and ``utterances`` give one pair, ``inner_folds`` as many as ``folds``.
+        seed: of the choice of speakers or utterances.
 
     Raises:
-        UserError: when there are too few training speakers.
+        UserError: when there are too few training speakers, or utterances.
     """
     if fold.validation is not None:
         return [(fold.train.utterances, fold.validation.utterances)]
+    if config.method == "utterances":
+        return [_random_utterances(fold, config.share, seed)]
     speakers = {utterance: speaker_of[utterance] for utterance in fold.train.utterances}
     needed = config.folds if config.method == "inner_folds" else 2
     if len(set(speakers.values())) < needed:
@@ -144,3 +157,13 @@ def validation_splits(
         )
         for held in held_out
     ]
+
+
+def _random_utterances(fold: Fold, share: float, seed: int) -> tuple[list[str], list[str]]:
+    """(learn from, validate on): a share of the utterances, by a hash of the seed and their name."""
+    utterances = fold.train.utterances
+    if len(utterances) < 2:
+        raise UserError("validation by utterances wants two training utterances", value=f"fold {fold.name}")
+    count = min(max(round(share * len(utterances)), 1), len(utterances) - 1)
+    held = set(sorted(utterances, key=lambda utterance: draw(seed, utterance))[:count])
+    return [u for u in utterances if u not in held], [u for u in utterances if u in held]

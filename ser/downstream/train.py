@@ -57,7 +57,7 @@ def train_experiment(
     statistics = statistics_needed(config.model.pooling, feats)
     experiment.save_config(config, sources)
     write_yaml(experiment.path / "env.yaml", describe_environment())
-    write_info(experiment, config, feats, describe(folds, speaker_of), task, data)
+    write_info(experiment, config, feats, describe(folds, speaker_of, config.validation), task, data)
 
     fingerprint = training_fingerprint(config, sources)
     wanted = [fold for fold in folds if only_fold in (None, fold.name)]

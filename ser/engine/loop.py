@@ -39,6 +39,7 @@ def train_epochs(
     loss: Callable[[nn.Module, Batch], Tensor],
     accelerator: Accelerator,
     epochs: int,
+    clipping: float = 0.0,
 ) -> Iterator[float]:
     """Train, handing control back after each epoch with its mean loss.
 
@@ -49,6 +50,7 @@ def train_epochs(
         batches: called once an epoch; yields that epoch's batches.
         loss: mean loss of one batch.
         epochs: the most epochs.
+        clipping: the largest norm of the gradient; 0 for no limit.
 
     Raises:
         UserError: when the loss is no longer finite.
@@ -60,6 +62,8 @@ def train_epochs(
             value = loss(model, batch)
             optimizer.zero_grad()
             accelerator.backward(value)
+            if clipping:
+                accelerator.clip_grad_norm_(model.parameters(), clipping)
             optimizer.step()
             total += value.detach()
             steps += 1

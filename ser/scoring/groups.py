@@ -1,8 +1,8 @@
-"""Scores by group of speakers: one table ``spk2<name>`` of the data directory, one grouping.
+"""Scores by group of speakers: a trait of the data directory (gender, age) is one grouping.
 
-A group's scores are those of its speakers' utterances alone, with the same bootstrap. Two groups
-share no speaker, so the difference is bootstrapped unpaired: each draw takes speakers of the one and,
-independently, speakers of the other (Efron & Tibshirani 1993, section 16.2, two samples).
+A group's scores are those of its utterances alone, with the same bootstrap over speakers. Two groups
+share no speaker as a rule, so the difference is bootstrapped as that of two samples (Efron & Tibshirani
+1993, section 8.3): each draw takes speakers of the one and, independently, of the other.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ser.core.errors import UserError
 from ser.data.datadir import DataDir, as_number
 from ser.data.table import line_of
 from ser.scoring import schema
+from ser.scoring.intervals import bootstrap
 from ser.scoring.measure import Measured, as_value
 
 UNKNOWN = "unknown"
@@ -42,7 +43,7 @@ def age_group(value: str) -> str | None:
 
 @dataclass(frozen=True)
 class Rule:
-    """How a table ``spk2<name>`` groups speakers.
+    """How the values of a table ``spk2<name>`` or ``utt2<name>`` make groups.
 
     Attributes:
         of: a value of the table -> its group, None when it is not one.
@@ -62,65 +63,61 @@ RULES = {
 }
 
 
-def speaker_groups(data: DataDir) -> dict[str, dict[str, str]]:
-    """Grouping -> speaker -> group, of the tables that the data directory has.
+def trait_groups(data: DataDir) -> dict[str, dict[str, str]]:
+    """Grouping -> utterance -> group, of the traits that the data directory knows.
 
     Raises:
         UserError: for a value that is in no group, with file and line.
     """
     found = {}
     for name, rule in RULES.items():
-        table = data.speakers.get(f"spk2{name}", {})
-        groups = {speaker: rule.of(value) for speaker, value in table.items()}
-        for speaker, group in groups.items():
-            if group is None:
+        table = f"utt2{name}" if f"utt2{name}" in data.tables else f"spk2{name}"
+        rows = data.tables.get(table) or data.speakers.get(table, {})
+        group_of = {value: rule.of(value) for value in set(rows.values())}
+        for key, value in rows.items():
+            if group_of[value] is None:
                 raise UserError(
-                    f"{name} of speaker {speaker!r} is not {rule.wants}", file=data.path / f"spk2{name}",
-                    line=line_of(table, speaker), value=table[speaker],
-                    hint="Leave the speaker out where it is not known",
+                    f"{name} of {key!r} is not {rule.wants}", file=data.path / table,
+                    line=line_of(rows, key), value=value, hint="Leave out what is not known",
                 )  # fmt: skip
-        if groups:
-            found[name] = groups
+        if rows:
+            found[name] = {utterance: group_of[value] for utterance, value in data.trait(name).items()}
     return found
 
 
 def score_groups(
-    groups: Mapping[str, Mapping[str, str]],
+    groups: Mapping[str, Sequence[str | None]],
     measure: Callable[[np.ndarray], Measured],
-    speaker: np.ndarray,
-    speakers: Sequence[str],
     how: schema.Bootstrap,
     lacking: Callable[[np.ndarray], list[str]] = lambda rows: [],
 ) -> list[schema.Grouping]:
     """Every grouping's scores, of one label.
 
     Args:
-        groups: as ``speaker_groups`` gives them.
+        groups: grouping -> group of each labelled utterance ``(N,)``, None where it is not known.
         measure: mask of utterances ``(N,)`` -> their metrics.
-        speaker: index of each labelled utterance's speaker ``(N,)``.
-        speakers: their names.
         how: draws and seed of the bootstrap.
         lacking: mask of utterances -> names of the classes that they lack.
 
     Returns:
-        the groupings of which at least one scored speaker's group is known.
+        the groupings of which at least one labelled utterance's group is known.
     """
     found = []
     for name, group_of in groups.items():
-        of_speaker = np.array([group_of.get(each, UNKNOWN) for each in speakers])[speaker]
-        present = [group for group in (*RULES[name].order, UNKNOWN) if (of_speaker == group).any()]
-        masks = {group: of_speaker == group for group in present}
-        if present in ([], [UNKNOWN]):
+        labelled = np.array([UNKNOWN if group is None else group for group in group_of])
+        masks = {group: labelled == group for group in (*RULES[name].order, UNKNOWN)}
+        masks = {group: mask for group, mask in masks.items() if mask.any()}
+        known = [group for group in masks if group != UNKNOWN]
+        if not known:
             continue
         measured = {group: measure(mask) for group, mask in masks.items()}
         rows = [
             schema.Group(group, part.clusters, int(part.sizes.sum()), lacking(masks[group]), part.values(how))
             for group, part in measured.items()
         ]
-        pairs = itertools.combinations([group for group in present if group != UNKNOWN], 2)
         differences = [
             schema.Difference(one, other, difference(measured[one], measured[other], how))
-            for one, other in pairs
+            for one, other in itertools.combinations(known, 2)
         ]
         found.append(schema.Grouping(name, rows, differences))
     return found
@@ -129,13 +126,30 @@ def score_groups(
 def difference(one: Measured, other: Measured, how: schema.Bootstrap) -> dict[str, schema.Value]:
     """Every metric of ``one`` less that of ``other``, with the interval of the difference.
 
-    The speakers of both are drawn independently. Which of the two takes which draws depends on the
-    speakers alone: the difference the other way round is the same with its sign changed.
+    Which of the two takes which draws depends on the speakers alone: the difference the other way
+    round is the same with its sign changed.
     """
+    draws_of = paired_draws if np.intersect1d(one.present, other.present).size else unpaired_draws
+    return {
+        metric: as_value(
+            np.subtract(one.by_seed[metric], other.by_seed[metric]), draws_of(one, other, metric, how),
+            min(one.clusters, other.clusters), how,
+        )
+        for metric in one.by_seed
+    }  # fmt: skip
+
+
+def unpaired_draws(one: Measured, other: Measured, metric: str, how: schema.Bootstrap) -> np.ndarray:
+    """The difference in every draw ``(D,)``: speakers of the one and, independently, of the other."""
     streams = (0, 1) if one.present[0] < other.present[0] else (1, 0)
-    values = {}
-    for metric in one.by_seed:
-        by_seed = np.subtract(one.by_seed[metric], other.by_seed[metric])
-        draws = one.draws(metric, how, streams[0]) - other.draws(metric, how, streams[1])
-        values[metric] = as_value(by_seed, draws, min(one.clusters, other.clusters), how)
-    return values
+    return one.draws(metric, how, streams[0]) - other.draws(metric, how, streams[1])
+
+
+def paired_draws(one: Measured, other: Measured, metric: str, how: schema.Bootstrap) -> np.ndarray:
+    """The same where speakers are in both groups: a draw takes a speaker with all utterances of both."""
+    both = np.union1d(one.present, other.present)
+    columns = [np.searchsorted(both, each.present) for each in (one, other)]
+    return bootstrap(
+        lambda counts: one.drawn(metric, counts[:, columns[0]]) - other.drawn(metric, counts[:, columns[1]]),
+        len(both), how.draws, how.seed,
+    )  # fmt: skip

@@ -50,10 +50,11 @@ class Measured:
         seed = how.seed
         if stream:
             seed = int(np.random.SeedSequence([how.seed, stream]).generate_state(1, np.uint64)[0])
-        return bootstrap(
-            lambda counts: np.mean([statistic(counts) for statistic in self.statistics[metric]], axis=0),
-            self.clusters, how.draws, seed,
-        )  # fmt: skip
+        return bootstrap(lambda counts: self.drawn(metric, counts), self.clusters, how.draws, seed)
+
+    def drawn(self, metric: str, counts: np.ndarray) -> np.ndarray:
+        """The metric, mean over seeds, of draws: counts ``(d, S)`` -> ``(d,)``."""
+        return np.mean([statistic(counts) for statistic in self.statistics[metric]], axis=0)
 
     def values(self, how: schema.Bootstrap) -> dict[str, schema.Value]:
         """Every metric with its interval."""

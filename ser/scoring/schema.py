@@ -93,7 +93,7 @@ class Grouping:
     """Scores by group of speakers.
 
     Attributes:
-        by: ``gender``, ``age``: the table ``spk2<by>`` of the data directory.
+        by: ``gender``, ``age``: the table ``spk2<by>`` or ``utt2<by>`` of the data directory.
         groups: those with a scored utterance, in their order, ``unknown`` last.
         differences: of every two known groups.
     """

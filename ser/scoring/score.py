@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from ser.core.files import read_yaml
 from ser.data.datadir import DataDir
 from ser.metrics import categorical
 from ser.scoring import schema
-from ser.scoring.groups import score_groups, speaker_groups
+from ser.scoring.card import make_card, write_card
+from ser.scoring.groups import score_groups, trait_groups
 from ser.scoring.intervals import LEVEL
 from ser.scoring.measure import (
     Measured,
@@ -35,7 +37,7 @@ DIGITS = 7
 
 @dataclass
 class Outcome:
-    """What scoring wrote: scores.json and its content, or, without labels, submissions."""
+    """What scoring wrote: scores.json, its content and the model card, or, without labels, submissions."""
 
     files: list[Path]
     scores: schema.Scores | None
@@ -44,7 +46,7 @@ class Outcome:
 def score_experiment(
     experiment: Path, data_dir: Path, set_name: str | None = None, draws: int = 1000, seed: int = 0
 ) -> Outcome:
-    """Score an experiment on a data directory and write exp/<tag>/scores.json.
+    """Score an experiment on a data directory and write exp/<tag>/scores.json, and README.md, its model card.
 
     The file of a set with another name than ``test`` is scores_<set>.json. A set without any label
     is written as submission_<set>.csv instead.
@@ -70,8 +72,9 @@ def score_experiment(
         return Outcome(write_submissions(experiment, set_name, data, found), None)
     scores = make_scores(experiment, data, set_name, found, schema.Bootstrap(draws, seed, LEVEL, "speaker"))
     path = experiment / ("scores.json" if set_name == "test" else f"scores_{set_name}.json")
+    card = make_card(experiment, {path: scores}, data)
     scores.write(path)
-    return Outcome([path], scores)
+    return Outcome([path, *write_card(experiment, card)], scores)
 
 
 def check_columns(found: ExperimentPredictions, data: DataDir) -> None:
@@ -96,6 +99,20 @@ def scored_labels(found: ExperimentPredictions, data: DataDir) -> list[str]:
     return labels + [name for name in known if data.attribute(name)]
 
 
+def read_info(experiment: Path) -> dict[str, Any]:
+    """An experiment's info.yaml.
+
+    Raises:
+        UserError: when it is missing or no mapping.
+    """
+    info = read_yaml(experiment / "info.yaml")
+    if not isinstance(info, dict):
+        raise UserError(
+            "not what 'ser train' writes", file=experiment / "info.yaml", hint="Run stage 8 again"
+        )
+    return info
+
+
 def make_scores(
     experiment: Path,
     data: DataDir,
@@ -105,15 +122,14 @@ def make_scores(
 ) -> schema.Scores:
     """All scores of an experiment, from predictions that have been checked."""
     labels, columns = scored_labels(found, data), found.columns
-    info = read_yaml(experiment / "info.yaml")
-    if not isinstance(info, dict):
-        raise UserError(
-            "not what 'ser train' writes", file=experiment / "info.yaml", hint="Run stage 8 again"
-        )
+    info = read_info(experiment)
     utterances, speakers = data.utterances, sorted(set(data.utt2spk.values()))
     index = {speaker: i for i, speaker in enumerate(speakers)}
     speaker = np.array([index[data.utt2spk[utterance]] for utterance in utterances])
-    groups = speaker_groups(data)
+    groups = {
+        name: [group_of.get(utterance) for utterance in utterances]
+        for name, group_of in trait_groups(data).items()
+    }
 
     classification, reference = None, []
     if CLASS_LABEL in labels:
@@ -162,7 +178,7 @@ def score_classes(
     speaker: np.ndarray,
     speakers: list[str],
     how: schema.Bootstrap,
-    groups: Mapping[str, Mapping[str, str]] | None = None,
+    groups: Mapping[str, Sequence[str | None]] | None = None,
 ) -> schema.Classification:
     """Scores of the classes.
 
@@ -172,7 +188,7 @@ def score_classes(
         speaker: index of each utterance's speaker, ``(N,)``.
         speakers: their names.
         how: draws and seed of the bootstrap.
-        groups: grouping -> speaker -> group, for results by group.
+        groups: grouping -> group of each utterance, for results by group.
     """
     classes = found.columns.classes
     known = np.array([value is not None for value in reference])
@@ -208,7 +224,7 @@ def score_classes(
         ],
         confusion=whole.confusion.sum(0).astype(int).tolist(),
         per_speaker=speaker_rows(whole, speakers),
-        groupings=score_groups(groups or {}, measure, own, speakers, how, lacking),
+        groupings=score_groups(_kept(groups, known), measure, how, lacking),
     )
 
 
@@ -219,7 +235,7 @@ def score_attribute(
     speaker: np.ndarray,
     speakers: list[str],
     how: schema.Bootstrap,
-    groups: Mapping[str, Mapping[str, str]] | None = None,
+    groups: Mapping[str, Sequence[str | None]] | None = None,
 ) -> schema.Attribute:
     """Scores of one attribute.
 
@@ -230,7 +246,7 @@ def score_attribute(
         speaker: index of each utterance's speaker, ``(N,)``.
         speakers: their names.
         how: draws and seed of the bootstrap.
-        groups: grouping -> speaker -> group, for results by group.
+        groups: grouping -> group of each utterance, for results by group.
     """
     known = np.array([value is not None for value in reference])
     truth = np.array([value for value in reference if value is not None])
@@ -253,8 +269,15 @@ def score_attribute(
         a_ccc_speakers=int(eligible.sum()),
         a_ccc_left_out=int((~eligible).sum()),
         per_speaker=speaker_rows(whole, speakers),
-        groupings=score_groups(groups or {}, measure, own, speakers, how),
+        groupings=score_groups(_kept(groups, known), measure, how),
     )
+
+
+def _kept(
+    groups: Mapping[str, Sequence[str | None]] | None, known: np.ndarray
+) -> dict[str, list[str | None]]:
+    """The groups of the labelled utterances."""
+    return {name: list(compress(group_of, known)) for name, group_of in (groups or {}).items()}
 
 
 def speaker_rows(measured: Measured, speakers: list[str]) -> list[schema.SpeakerRow]:

@@ -151,11 +151,11 @@ def _markdown_table(table: Table) -> list[str]:
             row.upstream, row.method, *(metric_cell(row, metric) for metric in table.metrics),
             parameters_cell(row), speed_cell(row), row.context, row.scores.experiment,
         ]  # fmt: skip
-        lines.append("| " + " | ".join(map(_escaped, cells)) + " |")
+        lines.append("| " + " | ".join(map(escaped, cells)) + " |")
     return lines
 
 
-def _escaped(cell: str) -> str:
+def escaped(cell: str) -> str:
     """A cell that cannot break out of its table."""
     return cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 

@@ -21,7 +21,7 @@ def test_prints_the_summary_and_writes_the_file(scored, capsys):
     score.main([str(experiment), "--data", str(data), "--draws", "50", "--seed", "3"])
     out = capsys.readouterr().out
     assert "tag on emodb 1.3" in out and "50 draws, seed 3" in out and "recall: anger" in out
-    assert out.splitlines()[-1] == str(experiment / "scores.json")
+    assert out.splitlines()[-2:] == [str(experiment / "scores.json"), str(experiment / "README.md")]
     assert (experiment / "scores.json").is_file()
 
 

@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from ser.core.errors import UserError
 from ser.core.log import get_logger
+from ser.corpora.base import Corpus
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 LOG = get_logger(__name__)
+CORPUS = Corpus(
+    name="mini",
+    title="mini",
+    release="1 (synthetic)",
+    licence="CC0-1.0",
+    links=("'ser prepare mini', which makes it",),
+    speech="synthetic English (espeak-ng)",
+)
 # The options that decide what the corpus is.
 SETTINGS = ("seed", "strength", "utterances", "speakers", "dialogues", "turns")
 

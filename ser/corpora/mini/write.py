@@ -9,23 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from ser.core.files import whole_file, write_yaml
-from ser.corpora.mini import design, dialogues, voice
+from ser.corpora.mini import CORPUS, design, dialogues, voice
 from ser.corpora.mini.audio import audio_path
 from ser.corpora.mini.design import Utterance
 from ser.corpora.mini.speakers import Speaker
 from ser.data.datadir import DataDir
 from ser.data.labels import CLASS_LABEL, LabelSchema, Range
 
-RELEASE = "1 (synthetic)"
-LICENCE = "CC0-1.0"
-
 
 def schema(classes: Sequence[str], attributes: Sequence[str]) -> LabelSchema:
     """labels.yaml of a part of the corpus; its classes are derived from planted states."""
     return LabelSchema(
-        corpus="mini",
-        release=RELEASE,
-        licence=LICENCE,
+        corpus=CORPUS.name,
+        release=CORPUS.release,
+        licence=CORPUS.licence,
         classes=list(classes),
         attributes={name: Range(*design.LABEL_RANGE) for name in attributes},
         derived=[CLASS_LABEL],

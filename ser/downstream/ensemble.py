@@ -1,0 +1,92 @@
+"""The trained models of an experiment as one: the mean of what they predict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ser.core.errors import UserError
+from ser.core.files import read_json
+from ser.downstream.experiment import Experiment
+from ser.downstream.saved import SavedModel
+
+
+@dataclass
+class Ensemble:
+    """Models with the same outputs, whose probabilities and attributes are averaged.
+
+    Args:
+        members: (seed, fold) of each model.
+        models: the models; not empty.
+    """
+
+    members: list[tuple[int, str]]
+    models: list[SavedModel]
+
+    @classmethod
+    def load(cls, experiment: Experiment, seed: int | None = None, fold: str | None = None) -> Ensemble:
+        """The models of an experiment, of all seeds and folds unless one is named.
+
+        Raises:
+            UserError: when there is none, or they were trained from different data or options.
+        """
+        members, models, trained_from = [], [], {}
+        folders = experiment.fold_dirs()
+        for folder in folders:
+            fit = read_json(folder / "fit.json")
+            if seed in (None, fit["seed"]) and fold in (None, fit["fold"]):
+                members.append((fit["seed"], fit["fold"]))
+                models.append(SavedModel.load(folder / "model.safetensors"))
+                trained_from[fit["fingerprint"]] = folder
+        if not models:
+            known = ", ".join(str(folder.relative_to(experiment.path)) for folder in folders)
+            wanted = "" if seed is None else f"seed {seed} "
+            wanted += "" if fold is None else f"fold {fold}"
+            raise UserError(
+                "no such model", file=experiment.path, value=wanted.strip(), hint=f"Trained are: {known}"
+            )
+        if len(trained_from) > 1:
+            raise UserError(
+                "some folds were trained on other data, features or options than the rest",
+                file=list(trained_from.values())[1] / "fit.json",
+                hint="Run stage 8 (train) again, or choose with --seed and --fold",
+            )
+        return cls(members, models)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the first K outputs."""
+        return self.models[0].classes
+
+    @property
+    def attributes(self) -> list[str]:
+        """Names of the other A outputs."""
+        return list(self.models[0].attributes)
+
+    @property
+    def statistics(self) -> int:
+        """S: 1 where the models take means, 2 where they take deviations too."""
+        return self.models[0].shape[0]
+
+    def by_seed(self) -> Iterator[tuple[int, Ensemble]]:
+        """The folds of each seed as an ensemble of their own."""
+        for seed in sorted({seed for seed, _ in self.members}):
+            chosen = [i for i, member in enumerate(self.members) if member[0] == seed]
+            yield seed, Ensemble([self.members[i] for i in chosen], [self.models[i] for i in chosen])
+
+    @torch.inference_mode()
+    def predict(self, pooled: Tensor) -> Tensor:
+        """Class probabilities, then attributes in the label's units: (B, S, L, D) -> (B, K + A)."""
+        outputs = [saved.predict(saved.model.embed(pooled)) for saved in self.models]
+        return torch.stack(outputs).mean(0)
+
+    def describe(self) -> str:
+        """``mean of 10 models (seeds: 0; folds: 03, 08, ...)``."""
+        seeds = ", ".join(dict.fromkeys(str(seed) for seed, _ in self.members))
+        folds = ", ".join(dict.fromkeys(fold for _, fold in self.members))
+        if len(self.models) == 1:
+            return f"one model (seed {seeds}, fold {folds})"
+        return f"mean of {len(self.models)} models (seeds: {seeds}; folds: {folds})"
