@@ -14,6 +14,8 @@ from ser.core.errors import UserError
 VERBS = {
     "prepare": "raw corpus -> data directories; validate, fix, subset, split, combine, copy",
     "extract": "audio -> arks of pooled statistics and frames, with any upstream",
+    "papt": "data, units and an encoder -> personalised encoder (masked pre-training)",
+    "speakers": "personalised encoder -> embeddings for speakers it was not trained on",
     "train": "features -> trained experiment (folds, seeds, learning-rate sweep)",
     "predict": "trained experiment -> predictions and utterance vectors",
     "score": "predictions -> scores.json with intervals over speakers",
@@ -23,8 +25,8 @@ VERBS = {
 
 # Verbs of the design that later releases fill; named here so that nobody takes their names.
 RESERVED = (
-    *("lint", "extract-text", "units", "papt", "finetune", "adapt"),
-    *("speakers", "fuse", "memory-train", "memory-predict"),
+    *("lint", "extract-text", "units", "finetune", "adapt"),
+    *("fuse", "memory-train", "memory-predict"),
 )
 
 

@@ -16,14 +16,21 @@ from ser.core.errors import UserError
 Batch = TypeVar("Batch")
 
 
-def make_accelerator() -> Accelerator:
+def make_accelerator(precision: str = "no", several_processes: bool = False) -> Accelerator:
     """The device to train on: a GPU when there is one.
 
+    Args:
+        precision: ``no`` for float32, ``bf16`` or ``fp16`` for mixed precision.
+        several_processes: the caller divides its batches among processes (torchrun, accelerate launch).
+
     Raises:
-        UserError: under several processes, since CCC of a batch is no mean of its parts' CCC.
+        UserError: under several processes where the caller cannot, since CCC of a batch is no mean of its
+            parts' CCC; or for fp16 without a GPU.
     """
-    accelerator = Accelerator()
-    if accelerator.num_processes > 1:
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise UserError("fp16 needs a GPU", hint="Use bf16, or no")
+    accelerator = Accelerator(mixed_precision=precision)
+    if accelerator.num_processes > 1 and not several_processes:
         raise UserError(
             "training on pooled features runs in one process",
             value=f"{accelerator.num_processes} processes",

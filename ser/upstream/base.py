@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -132,11 +133,11 @@ class Upstream(nn.Module):
         """
         return None
 
-    def assign_speakers(self, mixtures: Mapping[str, Mapping[str, float]]) -> None:
-        """Say of which training speakers others are made, with which weights.
+    def assign_speakers(self, path: Path) -> None:
+        """Read of which training speakers others are made, as ``ser speakers`` writes it.
 
         Raises:
-            UserError: the encoder is not personalised.
+            UserError: the encoder is not personalised, or the file is not one of its.
         """
         raise UserError(f"{self.info.tag} is not personalised", hint="Leave --speakers out")
 

@@ -24,7 +24,7 @@ from ser.upstream.base import Upstream, UpstreamInfo, count_parameters
 from ser.upstream.checkpoint import hash_files
 from ser.upstream.convolution import hop_of, receptive_field
 from ser.upstream.personalised import PersonalisedEncoder, build_model
-from ser.upstream.speaker import Mixtures, format_mixture
+from ser.upstream.speaker import Mixtures, format_mixture, read_mixtures
 from ser.upstream.wav2vec2 import normalise
 
 ENCODER = "encoder"
@@ -59,7 +59,7 @@ class PaptUpstream(Upstream):
         self.min_samples = receptive_field(encoder.model.feature_extractor.conv_layers)
         self._index = {speaker: index for index, speaker in enumerate(self.speakers)}
         self._mixtures: dict[str, dict[str, float]] = {}
-        self._settings = {name: config[name] for name in (*NEEDED, "speakers_sha256") if name in config}
+        self._settings = {name: config[name] for name in NEEDED} | {"trained": self.speakers}
         self.settings = dict(self._settings)
 
     def encode(self, wave: Tensor, lengths: Tensor, last_layer: int) -> tuple[list[Tensor], Tensor]:
@@ -82,8 +82,14 @@ class PaptUpstream(Upstream):
         x = self.encoder.project(features, frames)
         return self.encoder.transform(x, frames, speaker, last_layer), frames
 
-    def assign_speakers(self, mixtures: Mixtures) -> None:
-        """Say of which training speakers others are made; see ``ser speakers``."""
+    def assign_speakers(self, path: Path) -> None:
+        """See :meth:`Upstream.assign_speakers`."""
+        if self.encoder.speaker is None:
+            super().assign_speakers(path)
+        self.mix_speakers(read_mixtures(path, self.speakers))
+
+    def mix_speakers(self, mixtures: Mixtures) -> None:
+        """Say of which training speakers others are made."""
         self._mixtures = {speaker: dict(parts) for speaker, parts in mixtures.items()}
         text = {speaker: format_mixture(parts) for speaker, parts in sorted(mixtures.items())}
         self.settings = {**self._settings, "speakers": text}
@@ -146,6 +152,19 @@ def load_papt(where: str, name: str, tag: str) -> PaptUpstream:
     model = build_model(config["family"], config["architecture"])
     encoder = PersonalisedEncoder(model, config["fusion"], len(speakers), config["embedding_width"])
     fill_encoder(encoder, folder / WEIGHTS)
+    return make_upstream(encoder, speakers, config, folder, name, tag)
+
+
+def make_upstream(
+    encoder: PersonalisedEncoder,
+    speakers: Sequence[str],
+    config: Mapping[str, Any],
+    folder: Path,
+    name: str,
+    tag: str,
+) -> PaptUpstream:
+    """The upstream of an encoder that is in memory; its weights lie in ``folder`` already."""
+    model = encoder.model
     hop = hop_of(model.feature_extractor.conv_layers)
     info = UpstreamInfo(
         name=name, tag=tag, family=config["family"], sample_rate=SAMPLE_RATE, frame_rate=SAMPLE_RATE / hop,

@@ -38,7 +38,7 @@ class Wav2Vec2Upstream(Upstream):
 
 
 def project(model: nn.Module, features: Tensor, frames: Tensor) -> Tensor:
-    """Convolutional features ``(B, F, C)`` as the Transformer's input ``(B, F, D)``, zero beyond ``frames``."""
+    """Features ``(B, F, C)`` as the Transformer's input ``(B, F, D)``, zero beyond ``frames``."""
     x = model.feature_projection(features)
     return zero_beyond(x[0] if isinstance(x, tuple) else x, frames)
 
