@@ -14,9 +14,11 @@ from ser.core.errors import UserError
 VERBS = {
     "prepare": "raw corpus -> data directories; validate, fix, subset, split, combine, copy",
     "extract": "audio -> arks of pooled statistics and frames, with any upstream",
+    "units": "frames -> k-means units, which masked pre-training predicts",
     "papt": "data, units and an encoder -> personalised encoder (masked pre-training)",
     "speakers": "personalised encoder -> embeddings for speakers it was not trained on",
     "train": "features -> trained experiment (folds, seeds, learning-rate sweep)",
+    "finetune": "audio -> trained experiment, encoder and head together (folds, seeds)",
     "predict": "trained experiment -> predictions and utterance vectors",
     "score": "predictions -> scores.json with intervals over speakers",
     "calibrate": "predictions -> predictions with similar speakers' label distribution (PLDC)",
@@ -25,7 +27,7 @@ VERBS = {
 
 # Verbs of the design that later releases fill; named here so that nobody takes their names.
 RESERVED = (
-    *("lint", "extract-text", "units", "finetune", "adapt"),
+    *("lint", "extract-text", "adapt"),
     *("fuse", "memory-train", "memory-predict"),
 )
 

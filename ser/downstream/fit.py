@@ -16,7 +16,7 @@ from torch import Tensor
 from ser.core.log import get_logger
 from ser.core.seed import derive_seed, seed_everything
 from ser.downstream.config import TrainConfig
-from ser.downstream.examples import Examples
+from ser.downstream.examples import Examples, Labels
 from ser.downstream.losses import MISSING_CLASS, class_weights, task_loss
 from ser.downstream.model import UtteranceModel
 from ser.downstream.saved import SavedModel, fit_scale
@@ -243,9 +243,7 @@ def train_chosen(
     return fit.result
 
 
-def validation_metric(
-    predictions: Tensor, examples: Examples, rows: Tensor, task: Task, metric: str
-) -> float:
+def validation_metric(predictions: Tensor, examples: Labels, rows: Tensor, task: Task, metric: str) -> float:
     """The metric that chooses, on utterances that have the label.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from ser.downstream.config import ModelConfig
@@ -38,3 +40,25 @@ def make_head(config: ModelConfig, inputs: int, outputs: int) -> nn.Sequential:
     nn.init.zeros_(layers[-1].weight)
     nn.init.zeros_(layers[-1].bias)
     return nn.Sequential(*layers)
+
+
+def make_interpreter(hidden: Sequence[int], dropout: float, inputs: int, outputs: int) -> nn.Sequential:
+    """The interpreter of PAPT: FC 128, ReLU, dropout, BatchNorm, FC 32, ReLU, dropout, BatchNorm, FC out.
+
+    Source: Tran, Yin and Soleymani, Interspeech 2023, arXiv 2309.02418. Dropout and initial values are open
+    there; the last layer starts at zero, as in the other heads.
+
+    Args:
+        hidden: widths, ``(128, 32)`` in the paper.
+        dropout: after each ReLU.
+        inputs: size of the utterance vector.
+        outputs: number of classes plus attributes.
+    """
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout), nn.BatchNorm1d(width)]
+        inputs = width
+    last = nn.Linear(inputs, outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, last)

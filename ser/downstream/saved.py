@@ -33,6 +33,19 @@ def fit_scale(values: Tensor) -> Scale:
     return Scale(mean, deviation if deviation > 0 else 1.0)
 
 
+def in_label_units(outputs: Tensor, attributes: dict[str, Scale]) -> Tensor:
+    """Class scores as probabilities, attributes in the label's units: (n, K + A) -> (n, K + A).
+
+    Args:
+        outputs: of a head; the last A columns are attributes.
+        attributes: A names with the scale each was learnt on.
+    """
+    count, scales = outputs.shape[1] - len(attributes), attributes.values()
+    mean = outputs.new_tensor([scale.mean for scale in scales])
+    deviation = outputs.new_tensor([scale.deviation for scale in scales])
+    return torch.cat([outputs[:, :count].softmax(1), outputs[:, count:] * deviation + mean], dim=1)
+
+
 @dataclass
 class SavedModel:
     """One fold's model and what its outputs mean.
@@ -53,11 +66,7 @@ class SavedModel:
 
     def predict(self, vectors: Tensor) -> Tensor:
         """Class probabilities, then attributes in the label's units: (n, S D) of ``embed`` -> (n, K + A)."""
-        outputs, count = self.model.head(vectors), len(self.classes)
-        scales = self.attributes.values()
-        mean = outputs.new_tensor([scale.mean for scale in scales])
-        deviation = outputs.new_tensor([scale.deviation for scale in scales])
-        return torch.cat([outputs[:, :count].softmax(1), outputs[:, count:] * deviation + mean], dim=1)
+        return in_label_units(self.model.head(vectors), self.attributes)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, whole or not at all."""

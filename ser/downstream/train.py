@@ -9,7 +9,7 @@ from accelerate import Accelerator
 
 from ser.core.environment import describe as describe_environment
 from ser.core.errors import UserError
-from ser.core.files import write_json, write_yaml
+from ser.core.files import read_json, read_yaml, write_json, write_yaml
 from ser.core.log import Progress, clock, get_logger, log_to_file
 from ser.core.seed import derive_seed
 from ser.data.datadir import DataDir
@@ -57,17 +57,14 @@ def train_experiment(
     statistics = statistics_needed(config.model.pooling, feats)
     experiment.save_config(config, sources)
     write_yaml(experiment.path / "env.yaml", describe_environment())
-    write_info(experiment, config, feats, describe(folds, speaker_of, config.validation), task, data)
+    upstream, timing = read_yaml(feats / "meta.yaml"), feats / "timing.json"
+    protocol = describe(folds, speaker_of, config.validation)
+    described = config.describe(upstream["layers"], upstream["frame_rate"])
+    seconds = read_json(timing) if timing.is_file() else None
+    write_info(experiment, described, upstream, protocol, task, data, timing=seconds)
 
-    fingerprint = training_fingerprint(config, sources)
-    wanted = [fold for fold in folds if only_fold in (None, fold.name)]
-    if not wanted:
-        known = ", ".join(fold.name for fold in folds)
-        raise UserError("no such fold", value=only_fold, hint=f"There are: {known}")
-    wanted = wanted[job - 1 :: jobs]
-    pending = [fold for fold in wanted if not experiment.is_trained(seed, fold.name, fingerprint)]
-    if len(pending) < len(wanted):
-        logger.info("%d of %d folds are trained already", len(wanted) - len(pending), len(wanted))
+    fingerprint = training_fingerprint(config, sources.fingerprint())
+    pending = pending_folds(experiment, folds, fingerprint, seed, only_fold, job, jobs)
     if not pending:
         return
     examples = load_examples(
@@ -84,6 +81,31 @@ def train_experiment(
         with log_to_file(folder / "train.log"):
             train_fold(fold, config, task, examples, folder, seed, fingerprint, accelerator)
         state.advance()
+
+
+def pending_folds(
+    experiment: Experiment,
+    folds: list[Fold],
+    fingerprint: str,
+    seed: int,
+    only_fold: str | None,
+    job: int,
+    jobs: int,
+) -> list[Fold]:
+    """This call's folds that are not trained yet; arguments as those of ``train_experiment``.
+
+    Raises:
+        UserError: when there is no fold of that name.
+    """
+    wanted = [fold for fold in folds if only_fold in (None, fold.name)]
+    if not wanted:
+        known = ", ".join(fold.name for fold in folds)
+        raise UserError("no such fold", value=only_fold, hint=f"There are: {known}")
+    wanted = wanted[job - 1 :: jobs]
+    pending = [fold for fold in wanted if not experiment.is_trained(seed, fold.name, fingerprint)]
+    if len(pending) < len(wanted):
+        logger.info("%d of %d folds are trained already", len(wanted) - len(pending), len(wanted))
+    return pending
 
 
 def train_fold(
@@ -139,7 +161,7 @@ def train_fold(
     )
 
 
-def make_folds(sets: dict[str, tuple[DataDir, Path]]) -> list[Fold]:
+def make_folds(sets: dict[str, tuple[DataDir, Path | None]]) -> list[Fold]:
     """Folds of the one set there is, or the corpus's own sets."""
     if list(sets) == ["train"]:
         return cross_validation(sets["train"][0])

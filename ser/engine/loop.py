@@ -39,6 +39,21 @@ def make_accelerator(precision: str = "no", several_processes: bool = False) -> 
     return accelerator
 
 
+def make_parallel(precision: str = "no") -> Accelerator:
+    """The device to train on, one of each process where torchrun or accelerate has started several.
+
+    Args:
+        precision: ``no``, ``bf16`` or ``fp16``.
+
+    Raises:
+        UserError: for a precision that the device does not have.
+    """
+    try:
+        return Accelerator(mixed_precision=precision)
+    except ValueError as error:
+        raise UserError("this device does not have the precision", value=precision, hint=str(error)) from None
+
+
 def train_epochs(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,

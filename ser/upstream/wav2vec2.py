@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ser.upstream.attention import self_attention, split_heads
 from ser.upstream.base import Upstream, UpstreamInfo, attention_bias, zero_beyond
 from ser.upstream.convolution import convolve, receptive_field
+from ser.upstream.replay import run_layer
 
 
 class Wav2Vec2Upstream(Upstream):
@@ -59,7 +60,7 @@ def transform(model: nn.Module, x: Tensor, frames: Tensor, last_layer: int) -> l
     relative = relative_position(encoder, x.shape[1])
     states = [x]
     for layer in encoder.layers[:last_layer]:
-        x = transformer_layer(layer, x, bias, relative, pre_norm)
+        x = run_layer(transformer_layer, layer, x, bias, relative, pre_norm)
         states.append(x)
     if pre_norm and last_layer == len(encoder.layers):
         states[-1] = encoder.layer_norm(states[-1])
