@@ -60,6 +60,8 @@ class Fit:
         rows: the rows to learn from, (n,).
         seed: of initial values, order of batches and dropout.
         accelerator: where it runs.
+        start: a trained model to go on from, whose standardisation and scales are kept; None for a new one.
+        utterance_weights: weight of every utterance of the examples in the loss, (N,); None for 1 each.
     """
 
     def __init__(
@@ -70,19 +72,22 @@ class Fit:
         rows: Tensor,
         seed: int,
         accelerator: Accelerator,
+        start: SavedModel | None = None,
+        utterance_weights: Tensor | None = None,
     ) -> None:
         seed_everything(seed)
         self.config, self.task, self.examples, self.rows = config, task, examples, rows
         self.accelerator = accelerator
         self._order = torch.Generator().manual_seed(seed)
         self._passes = itertools.chain.from_iterable(self._pass() for _ in itertools.count())
-        model = UtteranceModel(config.model, examples.pooled.shape, task.outputs)
-        if config.model.standardise in ("global", "quantile"):
-            model.standardiser.fit(examples.pooled.take(part) for part in rows.split(PREDICTION_BATCH))
+        model = self._new_model() if start is None else copy.deepcopy(start.model)
         options = config.optimizer
         groups = model.parameter_groups(options.lr, options.weight_decay, options.layer_weights_lr_factor)
         self.model, self.optimizer = accelerator.prepare(model, torch.optim.AdamW(groups))
-        scales = [fit_scale(column) for column in examples.targets[rows].T]
+        if start is None:
+            scales = [fit_scale(column) for column in examples.targets[rows].T]
+        else:
+            scales = [start.attributes[name] for name in task.attributes]
         self.result = SavedModel(
             accelerator.unwrap_model(self.model),
             config.model,
@@ -95,6 +100,9 @@ class Fit:
         self._targets = ((examples.targets - mean) / deviation).to(accelerator.device)
         self._classes = examples.classes.to(accelerator.device)
         self._standardised = self._standardise_all()
+        self._utterance_weights = None
+        if utterance_weights is not None:
+            self._utterance_weights = utterance_weights.to(accelerator.device)
         self._weights = None
         if task.classes and config.task.class_weights == "balanced":
             self._weights = class_weights(examples.classes[rows], len(task.classes)).to(accelerator.device)
@@ -110,6 +118,14 @@ class Fit:
             self.config.optimizer.epochs,
             self.config.optimizer.gradient_clipping,
         )
+
+    def _new_model(self) -> UtteranceModel:
+        """A model with random values, standardising by the moments or quantiles of the rows."""
+        pooled = self.examples.pooled
+        model = UtteranceModel(self.config.model, pooled.shape, self.task.outputs)
+        if self.config.model.standardise in ("global", "quantile"):
+            model.standardiser.fit(pooled.take(part) for part in self.rows.split(PREDICTION_BATCH))
+        return model
 
     @torch.inference_mode()
     def predict(self, rows: Tensor) -> Tensor:
@@ -140,6 +156,7 @@ class Fit:
             self._targets[rows],
             self._weights,
             self.config.task,
+            None if self._utterance_weights is None else self._utterance_weights[rows],
         )
 
     @torch.no_grad()
@@ -191,9 +208,6 @@ def choose(
 ) -> Choice:
     """Try every candidate of ``config.search``; the best validation metric decides option and epoch.
 
-    The trainings of a candidate's splits advance epoch by epoch together, and their validation
-    predictions are pooled before the metric is taken: one number an epoch, on every held-out speaker.
-
     Args:
         config: with or without ``search``.
         task: the outputs.
@@ -208,17 +222,7 @@ def choose(
             Fit(candidate, task, examples, learn, derive_seed(seed, "split", number), accelerator)
             for number, (learn, _) in enumerate(splits)
         ]
-        best, model = BestEpoch(candidate.optimizer.patience), None
-        rows = torch.cat([validate for _, validate in splits])
-        for epoch, losses in enumerate(zip(*(fit.epochs() for fit in fits), strict=True), start=1):
-            predictions = torch.cat(
-                [fit.predict(validate) for fit, (_, validate) in zip(fits, splits, strict=True)]
-            )
-            value = validation_metric(predictions, examples, rows, task, candidate.validation.metric)
-            if best.update(epoch, sum(losses) / len(losses), value) and len(splits) == 1:
-                model = copy.deepcopy(fits[0].result)
-            if best.exhausted(epoch):
-                break
+        best, model = best_epoch(fits, [validate for _, validate in splits])
         trials.append({"options": options, "metric": best.value, "epoch": best.epoch})
         if options:
             shown = ", ".join(f"{name} {value}" for name, value in options.items())
@@ -230,6 +234,37 @@ def choose(
     return chosen
 
 
+def best_epoch(fits: Sequence[Fit], validation: Sequence[Tensor]) -> tuple[BestEpoch, SavedModel | None]:
+    """Train to the best epoch by validation.
+
+    The trainings of several splits advance epoch by epoch together, and their validation predictions
+    are pooled before the metric is taken: one number an epoch, on every held-out speaker.
+
+    Args:
+        fits: a training of each split, of one configuration.
+        validation: the rows that each is validated on.
+
+    Returns:
+        The best epoch, and its model where there is one split.
+    """
+    best, model = BestEpoch(fits[0].config.optimizer.patience), None
+    for epoch, losses in enumerate(zip(*(fit.epochs() for fit in fits), strict=True), start=1):
+        value = pooled_metric(fits, validation)
+        if best.update(epoch, sum(losses) / len(losses), value) and len(fits) == 1:
+            model = copy.deepcopy(fits[0].result)
+        if best.exhausted(epoch):
+            break
+    return best, model
+
+
+def pooled_metric(fits: Sequence[Fit], validation: Sequence[Tensor]) -> float:
+    """The validation metric of all splits' predictions together; arguments as those of ``best_epoch``."""
+    predictions = torch.cat([fit.predict(rows) for fit, rows in zip(fits, validation, strict=True)])
+    first = fits[0]
+    metric = first.config.validation.metric
+    return validation_metric(predictions, first.examples, torch.cat(list(validation)), first.task, metric)
+
+
 def train_chosen(
     choice: Choice, task: Task, examples: Examples, rows: Tensor, seed: int, accelerator: Accelerator
 ) -> SavedModel:
@@ -237,8 +272,13 @@ def train_chosen(
     if choice.best_model is not None:
         return choice.best_model
     fit = Fit(choice.config, task, examples, rows, derive_seed(seed, "all"), accelerator)
-    for epoch, _ in enumerate(fit.epochs(), start=1):
-        if epoch == choice.best.epoch:
+    return trained_to(fit, choice.best.epoch)
+
+
+def trained_to(fit: Fit, epoch: int) -> SavedModel:
+    """The model after so many epochs, at least one."""
+    for done, _ in enumerate(fit.epochs(), start=1):
+        if done == epoch:
             break
     return fit.result
 
