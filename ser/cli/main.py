@@ -21,15 +21,13 @@ VERBS = {
     "finetune": "audio -> trained experiment, encoder and head together (folds, seeds)",
     "predict": "trained experiment -> predictions and utterance vectors",
     "score": "predictions -> scores.json with intervals over speakers",
+    "adapt": "trained experiment -> models adapted to the test speakers by similar training speakers",
     "calibrate": "predictions -> predictions with similar speakers' label distribution (PLDC)",
     "benchmark": "experiments -> RESULTS.md, results.csv, report.html",
 }
 
 # Verbs of the design that later releases fill; named here so that nobody takes their names.
-RESERVED = (
-    *("lint", "extract-text", "adapt"),
-    *("fuse", "memory-train", "memory-predict"),
-)
+RESERVED = ("lint", "extract-text", "fuse", "memory-train", "memory-predict")
 
 
 def usage() -> str:
