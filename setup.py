@@ -34,7 +34,7 @@ EXTRAS = {
     "opensmile": ["opensmile>=2.5"],
     # espeak-ng is GPL: the recipe egs/mini installs it to make its audio, the package does not need it.
     "espeak": ["espeakng-loader>=0.2.4"],
-    # A static build of ffmpeg (GPL, a program of its own) for where the PATH has none: MELD's clips are video.
+    # A static ffmpeg (GPL, a program of its own) for where the PATH has none: MELD's clips are video.
     "ffmpeg": ["imageio-ffmpeg>=0.5"],
     "test": [
         "pytest>=8",

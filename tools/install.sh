@@ -14,7 +14,8 @@ nothing and returns at once.
 
 Options:
   --extras \"A B\"   optional parts: espeak (the audio of egs/mini), opensmile (egemaps, compare; its
-                   licence is for research), test. What was installed earlier stays.
+                   licence is for research), ffmpeg (a static one, for MELD's clips), test. What was
+                   installed earlier stays.
   --python P       the Python, 3.10 or newer, to build it with (default: the first that fits)"
 # shellcheck source=../utils/parse_options.sh
 . "$root/utils/parse_options.sh"

@@ -23,7 +23,7 @@ def make_parser() -> Parser:
     """Options of the verb."""
     parser = Parser(prog="ser predict", description="Predict with a trained experiment.", epilog=EPILOG)
     parser.add_argument("exp", type=Path, help="folder of the experiment")
-    parser.add_argument("audio", nargs="*", help="audio files and folders of one's own")
+    parser.add_argument("audio", nargs="*", help="audio files and folders of one's own; may be left out")
     parser.add_argument(
         "--parts",
         type=list[str] | None,

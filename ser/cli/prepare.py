@@ -37,7 +37,13 @@ def main(argv: list[str]) -> None:
 def usage() -> str:
     """The overview that ``ser prepare --help`` prints."""
     lines = ["usage: ser prepare CORPUS --out DATA [options]", "       ser prepare ACTION ... [options]", ""]
-    lines += [f"corpora: {', '.join(CORPORA)}", "", "actions on data directories:"]
+    facts = {name: importlib.import_module(module).CORPUS for name, module in CORPORA.items()}
+    width = max(map(len, facts))
+    lines += ["corpora:"]
+    known = {name: f"{one.title}: {one.speech}; {one.licence}" for name, one in facts.items()}
+    known["csv"] = "a table of one's own: path, speaker, emotion, arousal, ... (docs/new_corpus.md)"
+    lines += [f"  {name:<{width}}  {text}" for name, text in known.items()]
+    lines += ["", "actions on data directories:"]
     lines += [f"  {name:<9} {run.__doc__}" for name, (_, run) in ACTIONS.items()]
     return "\n".join([*lines, "", "'ser prepare NAME --help' tells the options."])
 

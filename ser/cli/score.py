@@ -8,6 +8,7 @@ from jsonargparse import Namespace
 
 from ser.core.config import Parser
 from ser.core.errors import UserError
+from ser.scoring.card import make_card, write_card
 from ser.scoring.score import score_experiment
 from ser.scoring.summary import summary
 
@@ -81,4 +82,5 @@ def _score_on_another_corpus(options: Namespace) -> None:
         options.model, folder, options.data, options.mapping, options.draws, options.seed,
         options.allow_unshared,
     )  # fmt: skip
-    print("\n".join([summary(scores), *mapping_notes(scores), str(path)]))
+    card = write_card(options.model, make_card(options.model, {}))
+    print("\n".join([summary(scores), *mapping_notes(scores), *map(str, [path, *card])]))

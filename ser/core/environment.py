@@ -64,3 +64,8 @@ def _processor() -> str | None:
     except OSError:
         pass
     return platform.processor() or None
+
+
+def available_cores() -> int:
+    """Cores that this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ser.core import log
+from ser.core.environment import available_cores
 from ser.core.errors import UserError
 from ser.data.wording import counted, first_few
 
@@ -133,8 +134,11 @@ class Corpus:
             for path in missing:
                 logger.info("missing: %s", path)
             shown = first_few([_below(path, root) for path in missing])
+            if len(missing) == len(listed):
+                what = f"no audio: of {counted(len(listed), 'file')} that {lister} none is there: {shown}"
+                raise UserError(what, file=root, hint=f"Is it the right folder? {self.where}")
             what = f"{len(missing)} of {counted(len(listed), 'file')} that {lister} are missing: {shown}"
-            self.refuse_partial(what, root, allow_partial and len(missing) < len(listed))
+            self.refuse_partial(what, root, allow_partial)
         return [utterance for utterance, path in listed.items() if path in present]
 
     def refuse_partial(self, what: str, root: Path, allow_partial: bool) -> None:
@@ -174,7 +178,9 @@ def corpus_arguments(parser: ArgumentParser, out: str = "the data directory 'all
     parser.add_argument("--db-root", type=str, default=None, help="folder of the corpus")
     parser.add_argument("--out", type=str, default="data", help=f"folder in which {out} written")
     parser.add_argument("--allow-partial", action="store_true", help="take a copy that lacks utterances")
-    parser.add_argument("--nj", type=int, default=2, help="processes that read the audio's headers")
+    parser.add_argument(
+        "--nj", type=int, default=available_cores(), help="processes that read, or convert, the audio"
+    )
 
 
 def _present(paths: Iterable[Path]) -> set[Path]:
@@ -184,8 +190,16 @@ def _present(paths: Iterable[Path]) -> set[Path]:
     for folder in {path.parent for path in wanted}:
         if folder.is_dir():
             with os.scandir(folder) as entries:
-                there.update(folder / entry.name for entry in entries if entry.is_file())
+                there.update(folder / entry.name for entry in entries if _is_file(entry))
     return wanted & there
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file; a link to itself, which cannot be looked at, is none."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _below(path: Path, root: Path) -> str:

@@ -17,10 +17,11 @@ from ser.core import log
 from ser.core.errors import UserError
 from ser.corpora.base import Corpus, corpus_arguments
 from ser.corpora.csv_file import read_csv
-from ser.corpora.durations import durations, table
+from ser.corpora.named_files import assemble, one_of_each, write_all
 from ser.corpora.paths import find_files
+from ser.data.audio_header import BrokenAudio, read_header
 from ser.data.datadir import DataDir
-from ser.data.labels import TOTAL, LabelSchema
+from ser.data.labels import TOTAL
 from ser.data.splits import assign_folds
 from ser.data.wording import counted, first_few
 
@@ -84,16 +85,7 @@ def prepare(args: Namespace) -> None:
     Raises:
         UserError: when the corpus is not there, is not whole, or has a broken file.
     """
-    data = read(CORPUS.find_root(args.db_root), args.allow_partial, args.nj, args.labels)
-    data.write(Path(args.out) / "all")
-    logger.info(
-        "%s: %d utterances, %d speakers, %.1f minutes; classes as %s",
-        data.path,
-        len(data.utterances),
-        len(data.spk2utt),
-        sum(data.durations().values()) / 60,
-        args.labels,
-    )
+    write_all(read(CORPUS.find_root(args.db_root), args.allow_partial, args.nj, args.labels), args.out)
 
 
 def read(db_root: Path, allow_partial: bool = False, nj: int = 1, labels: str = "intended") -> DataDir:
@@ -112,46 +104,29 @@ def read(db_root: Path, allow_partial: bool = False, nj: int = 1, labels: str = 
     folder = next(iter(wavs.values())).parent
     parts = {original: NAME.fullmatch(original).groups() for original in wavs}  # type: ignore[union-attr]
     intended = {original: EMOTIONS[emotion] for original, (_, _, emotion, _) in parts.items()}
-    partial = CORPUS.check_counts(intended, db_root, allow_partial)
+    expected = _expected(wavs)
+    partial = CORPUS.check_counts(intended, db_root, allow_partial, expected)
     votes = _votes(db_root, folder, wavs, allow_partial)
     speaker = {original: actor for original, (actor, *_) in parts.items()}
     ids = {original: f"{speaker[original]}-{original}" for original in wavs}
     utt2spk = {ids[original]: speaker[original] for original in wavs}
-    recordings = {ids[original]: wav for original, wav in wavs.items()}
-    schema = LabelSchema(
-        corpus=CORPUS.name,
-        release=CORPUS.release,
-        licence=CORPUS.licence,
-        classes=CLASSES,
-        expected=dict(CORPUS.expected),
-        partial=partial,
-    )
-    classes = intended
-    if labels == "perceived":
-        if not votes:
-            raise UserError(f"perceived labels need {VOTES}", file=db_root, hint=CORPUS.where)
-        classes = perceived(votes)
-        schema.complete, schema.expected = [], {TOTAL: sum(CORPUS.expected.values())}
-        unlabelled = len(wavs) - len(classes)
-        logger.info("no class for %s: listeners tie, or there are no votes", counted(unlabelled, "clip"))
     tables = {
         "utt2spk": utt2spk,
-        "utt2emo": {ids[original]: emotion for original, emotion in classes.items()},
+        "utt2emo": {ids[original]: emotion for original, emotion in intended.items()},
         "utt2emodist": {ids[original]: _shares(counts) for original, counts in votes.items()},
         "utt2level": {ids[original]: level.ljust(2, "X") for original, (*_, level) in parts.items()},
         "utt2orig": {ids[original]: original for original in wavs},
         "text": {ids[original]: SENTENCES[sentence] for original, (_, sentence, *_) in parts.items()},
-        "utt2dur": table(durations(recordings, nj)),
         **_folds(utt2spk),
     }
     by_utterance, by_speaker = _demographics(db_root, folder, utt2spk)
-    return DataDir(
-        path=db_root,
-        labels=schema,
-        tables={name: values for name, values in (tables | by_utterance).items() if values},
-        recordings={"wav.scp": {utterance: str(wav.resolve()) for utterance, wav in recordings.items()}},
-        speakers=by_speaker,
-    )
+    tables = {name: values for name, values in (tables | by_utterance).items() if values}
+    recordings = {ids[original]: wav for original, wav in wavs.items()}
+    data = assemble(CORPUS, db_root, recordings, tables, expected, partial, nj)
+    data.speakers = by_speaker
+    if labels == "perceived":
+        _take_perceived(data, {ids[original]: counts for original, counts in votes.items()})
+    return data
 
 
 def find_wavs(db_root: Path) -> dict[str, Path]:
@@ -160,27 +135,22 @@ def find_wavs(db_root: Path) -> dict[str, Path]:
     Raises:
         UserError: when there is none, one is there twice, or they are Git LFS's stand-ins.
     """
-    wavs: dict[str, Path] = {}
-    others = []
-    for wav in find_files(db_root, (".wav",)):
-        if not NAME.fullmatch(wav.stem):
-            others.append(str(wav.relative_to(db_root)))
-        elif wav.stem in wavs:
-            hint = "Give the folder that holds one of the two"
-            raise UserError(f"two files of one clip, the other is {wavs[wav.stem]}", file=wav, hint=hint)
-        else:
-            wavs[wav.stem] = wav
+    found = find_files(db_root, (".wav",))
+    wavs = one_of_each(wav for wav in found if NAME.fullmatch(wav.stem))
     if not wavs:
         raise UserError("no files like AudioWAV/1001_DFA_ANG_XX.wav", file=db_root, hint=CORPUS.where)
-    if others:
+    if others := [str(wav.relative_to(db_root)) for wav in found if not NAME.fullmatch(wav.stem)]:
         logger.warning(
             "%s not named as clips are, left out: %s", counted(len(others), "file"), first_few(others)
         )
-    if stand_ins := [original for original, wav in wavs.items() if _is_stand_in(wav)]:
+    if stand_ins := [wav for wav in wavs.values() if _is_stand_in(wav)]:
         what = f"{len(stand_ins)} of {len(wavs)} wav files are Git LFS's stand-ins for audio"
-        raise UserError(what, file=wavs[stand_ins[0]], hint="Run 'git lfs pull' in the clone")
+        raise UserError(what, file=stand_ins[0], hint="Run 'git lfs pull' in the clone")
     if SILENT in wavs:
-        logger.warning("%s.wav has no sound in the release; it is kept, as it counts there", SILENT)
+        kept = _has_samples(wavs[SILENT])
+        logger.warning("%s.wav has no sound in the release: %s", SILENT, "kept" if kept else "left out")
+        if not kept:
+            del wavs[SILENT]
     return wavs
 
 
@@ -234,13 +204,37 @@ def _votes(
         return {}
     spelt = {_spelt_out(original): original for original in wavs}
     votes = read_votes(path)
+    if SILENT not in wavs:
+        votes.pop(SILENT, None)
     listed = {clip: wavs[spelt[clip]] if clip in spelt else folder / f"{clip}.wav" for clip in votes}
-    found = {spelt[clip]: votes[clip] for clip in CORPUS.check_files(listed, db_root, allow_partial)}
+    found = {
+        spelt[clip]: votes[clip]
+        for clip in CORPUS.check_files(listed, db_root, allow_partial, "the votes list")
+    }
     if silent := [original for original, counts in found.items() if not sum(counts.values())]:
         logger.warning("nobody voted on %s: %s", counted(len(silent), "clip"), first_few(silent))
     if lacking := [original for original in wavs if original not in found]:
         logger.warning("%s: no votes on %s: %s", path, counted(len(lacking), "clip"), first_few(lacking))
     return {original: counts for original, counts in found.items() if sum(counts.values())}
+
+
+def _take_perceived(data: DataDir, votes: Mapping[str, Mapping[str, int]]) -> None:
+    """Put what listeners heard in the place of what was meant.
+
+    Raises:
+        UserError: when there are no votes.
+    """
+    if not votes:
+        raise UserError(f"perceived labels need {VOTES}", file=data.path, hint=CORPUS.where)
+    data.tables["utt2emo"] = perceived(votes)
+    data.labels.complete, data.labels.expected = [], {TOTAL: sum(data.labels.expected.values())}
+    unlabelled = len(data.utterances) - len(data.classes_of())
+    logger.warning("%s without a class: listeners tie, or there are no votes", counted(unlabelled, "clip"))
+
+
+def _expected(wavs: Mapping[str, Path]) -> dict[str, int]:
+    """The release's counts, without the silent clip where it is left out."""
+    return {**CORPUS.expected, "sadness": CORPUS.expected["sadness"] - (SILENT not in wavs)}
 
 
 def _demographics(
@@ -298,6 +292,15 @@ def _beside(db_root: Path, folder: Path, name: str) -> Path | None:
     """A file of the repository, for a user who may have given the folder of the audio."""
     places = (db_root, folder, folder.parent)
     return next((place / name for place in places if (place / name).is_file()), None)
+
+
+def _has_samples(wav: Path) -> bool:
+    """Whether a file is audio at all."""
+    try:
+        read_header(wav)
+    except BrokenAudio:
+        return False
+    return True
 
 
 def _is_stand_in(wav: Path) -> bool:

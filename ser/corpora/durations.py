@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
 from ser.core.errors import UserError
 from ser.core.log import Progress
+from ser.core.processes import in_processes
 from ser.data.audio_header import BrokenAudio, read_header
 from ser.data.wording import first_few
 
@@ -34,32 +33,22 @@ def durations(wavs: Mapping[str, Path], nj: int = 1) -> dict[str, float]:
     seconds: dict[str, float] = {}
     broken: list[str] = []
     progress = Progress(len(wavs), "audio headers")
-    for found, bad in _map(chunks, min(nj, len(chunks))):
+    for found, bad in in_processes(_read, chunks, min(nj, len(chunks)), "reads headers"):
         seconds |= found
         broken += bad
         progress.advance(len(found) + len(bad))
     if broken:
+        broken.sort()
         hint = "Fetch or convert them anew, or take them out of the corpus's folder and pass --allow-partial"
         raise UserError(
             f"{len(broken)} of {len(wavs)} audio files are broken: {first_few(broken)}", hint=hint
         )
-    return seconds
+    return {utterance: seconds[utterance] for utterance in wavs}
 
 
 def table(seconds: Mapping[str, float]) -> dict[str, str]:
     """Durations as utt2dur holds them."""
     return {utterance: f"{value:.6g}" for utterance, value in seconds.items()}
-
-
-def _map(
-    chunks: list[list[tuple[str, Path]]], processes: int
-) -> Iterable[tuple[dict[str, float], list[str]]]:
-    """Read chunks in order, in this process when one is enough."""
-    if processes < 2:
-        yield from map(_read, chunks)
-        return
-    with ProcessPoolExecutor(processes, mp_context=get_context("forkserver")) as pool:
-        yield from pool.map(_read, chunks)
 
 
 def _read(chunk: list[tuple[str, Path]]) -> tuple[dict[str, float], list[str]]:

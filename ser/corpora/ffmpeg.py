@@ -59,8 +59,8 @@ def extract_audio(clips: Mapping[Path, Path], nj: int = 1) -> Outcome:
     """Write the sound of every clip as a 16-bit wav file, 16 kHz, mono.
 
     A wav file is written whole or not at all, with its clip's time of modification: one that
-    has it is up to date and kept. Clips that ffmpeg complains of are decoded anew each time, so that
-    the complaint is heard each time.
+    has it is up to date and kept. Where ffmpeg complains it gets none (1970), and the clip is decoded
+    anew each time, so that the complaint is heard each time.
 
     Args:
         clips: wav file -> the clip it is made from.
@@ -95,7 +95,7 @@ def _up_to_date(wav: Path, clip: Path) -> bool:
     """Whether a wav file was made from the clip as it is now."""
     try:
         return int(wav.stat().st_mtime) == int(clip.stat().st_mtime)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
@@ -112,9 +112,8 @@ def _convert(program: str, wav: Path, clip: Path) -> tuple[bool, str]:
     try:
         with whole_file(wav, "wb") as stream:
             soundfile.write(stream, samples, RATE, format="WAV", subtype="PCM_16")
-        if not complaint:
-            status = clip.stat()
-            os.utime(wav, ns=(status.st_atime_ns, status.st_mtime_ns))
+        status = clip.stat()
+        os.utime(wav, ns=(status.st_atime_ns, 0 if complaint else status.st_mtime_ns))
     except OSError as error:
         raise UserError(f"cannot be written ({error.strerror})", file=wav) from None
     return True, complaint

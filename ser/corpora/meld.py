@@ -53,7 +53,7 @@ CORPUS = Corpus(
 SETS = {"train": "train", "dev": "validation", "test": "test"}
 # What the archive itself lacks: a clip that cannot be decoded, and one that is not in it.
 DAMAGED = ("train_dia125_utt3", "dev_dia110_utt7")
-# The six who speak five of six utterances; the genders of the others are not told.
+# The main characters; MELD does not tell anybody's gender.
 GENDERS = {"Chandler": "m", "Joey": "m", "Monica": "f", "Phoebe": "f", "Rachel": "f", "Ross": "m"}
 
 
@@ -97,7 +97,7 @@ def read(db_root: Path, audio: Path, allow_partial: bool = False, nj: int = 1) -
     Raises:
         UserError: as ``prepare``.
     """
-    clips = Clips.find(db_root, CORPUS)
+    clips = Clips.find(db_root, CORPUS, audio)
     rows = {split: read_rows(clips.labels(split), split) for split in SETS}
     speakers = unify(row.need("Speaker") for split in rows.values() for row in split.values())
     return {
@@ -116,8 +116,7 @@ def read_rows(path: Path, split: str) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     required = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
     for row in read_csv(path, required):
-        for column in ("Utterance", "Speaker"):
-            row.need(column)
+        row.need("Speaker")
         for column, known in (("Emotion", CLASSES), ("Sentiment", SENTIMENTS)):
             if row.need(column).lower() not in known:
                 raise row.error(f"unknown {column.lower()}", row[column], f"MELD has {', '.join(known)}")
@@ -181,7 +180,8 @@ def _read_set(
         "utt2orig": {original: original for original in rows},
         "utt2dialogue": {original: original.rpartition("_")[0] for original in rows},
         "utt2turn": {original: str(int(row["Utterance_ID"]) + 1) for original, row in rows.items()},
-        "text": {original: plain_text(row["Utterance"]) for original, row in rows.items()},
+        # Dots alone, written as U+0085, count as a blank; a text must not be empty.
+        "text": {original: plain_text(row["Utterance"]) or "..." for original, row in rows.items()},
     }
     tables = {name: {ids[original]: of[original] for original in wavs} for name, of in columns.items()}
     tables["utt2dur"] = table(durations(recordings, nj))

@@ -7,6 +7,7 @@ names (``final_videos_test...``). Copies that somebody has converted hold .wav o
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -49,16 +50,22 @@ class Clips:
     others: dict[str, list[Path]]
 
     @classmethod
-    def find(cls, root: Path, corpus: Corpus) -> Clips:
+    def find(cls, root: Path, corpus: Corpus, made: Path) -> Clips:
         """Look through a folder and all below it.
+
+        Args:
+            root: the folder.
+            corpus: MELD.
+            made: where decoded videos go; should it lie in the folder, it is no part of the corpus.
 
         Raises:
             UserError: when two files that differ are one clip's, or links lead round in a circle.
         """
         files = cls(root, corpus, [], {split: {} for split in FOLDERS}, {split: [] for split in FOLDERS})
         originals: dict[Path, str] = {}
+        own = root / os.path.relpath(made.resolve(), root.resolve())
         for path in find_files(root, (".csv", *KINDS)):
-            if path.name.startswith("._"):
+            if path.name.startswith("._") or path.is_relative_to(own):
                 continue
             if path.suffix.lower() == ".csv":
                 files.tables.append(path)

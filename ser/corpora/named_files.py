@@ -86,13 +86,13 @@ def assemble(
     )
 
 
-def write_all(data: DataDir, out: str) -> None:
-    """Write ``<out>/all`` and say what it holds.
+def write_all(data: DataDir, out: str, name: str = "all") -> None:
+    """Write ``<out>/<name>`` and say what it holds.
 
     Raises:
         UserError: when its tables do not agree.
     """
-    data.write(Path(out) / "all")
+    data.write(Path(out) / name)
     logger.info(
         "%s: %s, %s, %d classes, %s",
         data.path,

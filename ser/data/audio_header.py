@@ -46,7 +46,7 @@ def read_header(path: str | os.PathLike[str], name: str | None = None) -> Header
     """
     check_file(path, name)
     try:
-        info = soundfile.info(os.fspath(path))
+        info = soundfile.info(os.fsencode(path))  # soundfile would encode a name as strict UTF-8
     except (soundfile.SoundFileError, OSError) as error:
         raise broken(f"no audio that can be read ({what_failed(error)})", path, name) from None
     if info.frames <= 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 COMPLETE_TABLES = ("text", "utt2dur", "utt2num_frames", "utt2uniq", "utt2lang", "feats.scp", "vad.scp",
                    "utt2fold", "utt2orig")  # fmt: skip
 KALDI_RESERVED_WORDS = frozenset({"<s>", "</s>", "#0"})
+ODD_SPACE = re.compile(r"[^\S \t]")
 
 
 def inconsistencies(data: DataDir) -> list[UserError]:
@@ -59,7 +61,7 @@ def audio_problems(data: DataDir) -> list[UserError]:
             complaints.append(_complaint(data, "segments", "segment ends after its recording", late))
     elif "utt2dur" in data.tables:
         said = data.tables["utt2dur"]
-        wrong = [name for name, length in seconds.items() if not _agree(said.get(name), length)]
+        wrong = [name for name, length in seconds.items() if not durations_agree(said.get(name), length)]
         if wrong:
             hint = "Mend it with 'ser prepare fix --durations'"
             complaints.append(_complaint(data, "utt2dur", "not the duration of the audio", wrong, hint))
@@ -155,7 +157,7 @@ def _text(data: DataDir) -> Iterable[UserError]:
     reserved = [name for name, line in text.items() if not KALDI_RESERVED_WORDS.isdisjoint(line.split())]
     if reserved:
         yield _complaint(data, "text", "holds a word that Kaldi reserves (<s>, </s>, #0)", reserved)
-    odd = [name for name, line in text.items() if any(c.isspace() and c not in " \t" for c in line)]
+    odd = [name for name, line in text.items() if ODD_SPACE.search(line)]
     if odd:
         yield _complaint(data, "text", "holds white space other than blanks", odd, values=text)
 
@@ -250,6 +252,6 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _agree(said: str | None, seconds: float) -> bool:
+def durations_agree(said: str | None, seconds: float) -> bool:
     """Whether utt2dur tells the audio's duration, within 50 ms or 1 %."""
     return said is None or abs(_number(said) - seconds) <= max(0.05, 0.01 * seconds)

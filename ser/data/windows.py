@@ -56,7 +56,7 @@ class Window:
             BrokenAudio: when they cannot be read or are not finite.
         """
         try:
-            with soundfile.SoundFile(os.fspath(self.path)) as sound:
+            with soundfile.SoundFile(os.fsencode(self.path)) as sound:
                 samples = read_frames(sound, self.first, self.last, str(self.path))
         except (soundfile.SoundFileError, OSError) as error:
             raise broken(f"no audio that can be read ({what_failed(error)})", self.path, None) from None

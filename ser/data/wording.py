@@ -14,7 +14,8 @@ def first_few(names: Sequence[str]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 line``, ``2 lines``, ``1 entry``, ``2 entries``."""
+    """``1 line``, ``2 lines``, ``1 entry``, ``2,000 entries``, ``3 classes``."""
     if number == 1:
         return f"1 {noun}"
-    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {plural}"

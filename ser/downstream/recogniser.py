@@ -223,7 +223,7 @@ Heard = tuple[Window, np.ndarray | str]
 
 def average(found: Sequence[Recognition]) -> Recognition:
     """Windows of one file as one: the mean of probabilities and attributes, weighted by duration."""
-    weights = np.array([each.end - each.start for each in found])
+    weights = np.array([each.end - each.start for each in found], dtype=float)
     weights /= weights.sum()
 
     def mean(rows: list[dict[str, float]]) -> dict[str, float]:

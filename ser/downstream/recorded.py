@@ -10,6 +10,7 @@ from ser.core.files import read_yaml
 from ser.downstream.experiment import Experiment
 from ser.upstream import load_upstream
 from ser.upstream.base import Upstream
+from ser.upstream.registry import resolve_device
 
 # Keys of meta.yaml in which two upstreams must agree to give the same features.
 COMPARED = ("family", "checkpoint", "sample_rate", "frame_rate", "layers", "dim", "context")
@@ -42,7 +43,7 @@ def load_recorded(experiment: Experiment, name: str | None = None, device: str =
         UserError: when it cannot be loaded, or is another one by the hash of its weights or its layers.
     """
     recorded = read_info(experiment)["upstream"]
-    context = recorded.get("context", "length")
+    context, device = recorded.get("context", "length"), resolve_device(device)
     try:
         upstream = load_upstream(name or str(recorded["upstream"]), device, context=context)
     except UserError as error:

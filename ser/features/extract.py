@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from ser.core.environment import available_cores
 from ser.core.errors import UserError
 from ser.core.log import Progress, get_logger
 from ser.core.seed import preserved_random_state
@@ -259,8 +260,7 @@ def share_machine(jobs: int) -> int:
     """
     reuse_memory()
     if "OMP_NUM_THREADS" not in os.environ:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        torch.set_num_threads(max(1, cores // jobs))
+        torch.set_num_threads(max(1, available_cores() // jobs))
     return torch.get_num_threads()
 
 

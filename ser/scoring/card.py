@@ -141,6 +141,8 @@ def chosen_on(facts: Facts) -> str | None:
         return None
     if validation.get("method") == "inner_folds":
         return f"{validation.get('folds')} inner folds of the training speakers"
+    if validation.get("method") == "utterances":
+        return "utterances that are held out, of speakers that are trained on"
     return "training speakers that are held out"
 
 

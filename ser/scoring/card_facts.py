@@ -168,7 +168,7 @@ def gather(experiment: Path, scored: Mapping[Path, Scores], data: DataDir | None
         data: a data directory that is in memory already.
 
     Returns:
-        None when nothing is scored.
+        None when nothing is scored on the corpus's own test sets.
 
     Raises:
         UserError: for config.yaml or env.yaml that are no mappings.
@@ -181,11 +181,14 @@ def gather(experiment: Path, scored: Mapping[Path, Scores], data: DataDir | None
             found[path] = Scores.read(path)
         except UserError as error:
             logger.warning("left out of the model card: %s", error)
-    if not found:
-        return None
-    ordered = [
-        found[path] for path in sorted(found, key=lambda path: (path.name != "scores.json", path.name))
-    ]
+    found = {path: scores for path, scores in found.items() if labels_of(scores)}
+
+    def rank(path: Path) -> tuple[bool, bool, str]:
+        return path.parent != experiment, path.name != "scores.json", path.name
+
+    ordered = [found[path] for path in sorted(found, key=rank)]
+    if not any(path.parent == experiment for path in found):
+        return None  # another corpus's scores alone say too little
     trained_on = ordered[0].info.get("corpus")
     return Facts(
         scores=ordered,

@@ -202,18 +202,8 @@ def record(info: dict[str, Any], models: dict[str, Any], common: Common) -> dict
 def mapping_notes(scores: schema.Scores) -> list[str]:
     """What was mapped, left out and not heard of, a sentence each."""
     found, notes = scores.info[CROSS], []
-    if found["classes"]:
-        names, shared = found["classes"]["names"], found["classes"]
-        pairs = [
-            name
-            + (
-                f" (model {'+'.join(ours)}, data {'+'.join(theirs)})"
-                if [name] != ours or ours != theirs
-                else ""
-            )
-            for name in names
-            for ours, theirs in [(shared["of_model"][name], shared["of_data"][name])]
-        ]
+    if shared := found["classes"]:
+        pairs = [_pair(name, shared["of_model"][name], shared["of_data"][name]) for name in shared["names"]]
         notes.append(f"Shared classes: {', '.join(pairs)}.")
         if shared["model_only"]:
             notes.append(
@@ -224,7 +214,14 @@ def mapping_notes(scores: schema.Scores) -> list[str]:
         lost = ", ".join(f"{name} {number:,}" for name, number in found["left_out"].items())
         notes.append(f"Of the data only, left out of the classes: {lost}.")
     for name, each in found["attributes"].items():
-        ends = [f"{low:g} to {high:g}" for low, high in (each["from"], each["to"])]
-        words = f"Predictions of {each['model']} are moved linearly from {ends[0]} to {ends[1]}"
-        notes.append(f"{words}." if name == each["data"] else f"{words} ({each['data']}).")
+        ours, theirs = (f"{low:g} to {high:g}" for low, high in (each["from"], each["to"]))
+        moved = f"{ours} on both sides" if ours == theirs else f"moved linearly from {ours} to {theirs}"
+        notes.append(f"Predictions of {_pair(name, [each['model']], [each['data']])}: {moved}.")
     return notes
+
+
+def _pair(common: str, model: list[str], data: list[str]) -> str:
+    """``anger``, ``anger (ang)``, ``happiness (model exc+hap, data joy)``."""
+    if model == data:
+        return common if model == [common] else f"{common} ({'+'.join(model)})"
+    return f"{common} (model {'+'.join(model)}, data {'+'.join(data)})"

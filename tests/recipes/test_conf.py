@@ -6,9 +6,11 @@ import pytest
 
 from ser.cli.train import make_parser
 from ser.downstream.config import TrainConfig
+from ser.scoring.mapping import Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGURATIONS = sorted(ROOT.glob("egs/*/*/conf/*.yaml"))
+MAPPINGS = sorted(ROOT.glob("egs/*/*/conf/mapping.yaml"))
+CONFIGURATIONS = sorted(set(ROOT.glob("egs/*/*/conf/*.yaml")) - set(MAPPINGS))
 
 
 def test_there_are_some() -> None:
@@ -25,3 +27,8 @@ def test_it_is_understood(path: Path) -> None:
     )
     config.check()
     assert list(config.candidates())
+
+
+@pytest.mark.parametrize("path", MAPPINGS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_mapping_is_understood(path: Path) -> None:
+    assert Mapping.read(path).class_of("happiness")

@@ -25,7 +25,7 @@ def test_one_command_runs_every_stage_in_order(recipe):
     run = recipe.run("--db-root", str(recipe.corpus))
     assert run.returncode == 0, run.stderr
     assert stages_said(run.stdout) == ON == stages_redone(run.stdout)
-    assert recipe.verbs() == ["prepare", "extract", "train", "predict", "score", "benchmark"]
+    assert recipe.verbs() == ["prepare", "lint", "extract", "train", "predict", "score", "benchmark"]
     assert ["prepare", "toy", "--db-root", str(recipe.corpus), "--out", "data"] in recipe.calls()
     assert ["extract", "data/all", "feats/fbank/all", "--upstream", "fbank"] in recipe.calls()
     assert "UAR .5\n" in run.stdout
@@ -142,6 +142,29 @@ def test_force_does_the_stages_asked_for(done):
     assert done.verbs() == ["extract"]
 
 
+def test_all_sets_are_checked_in_one_call(recipe):
+    sets = "train validation test"
+    words = ("--db-root", str(recipe.corpus), "--data-sets", sets, "--stop-stage", "lint", "--nj", "2")
+    assert recipe.run(*words, FAKE_SETS=sets).returncode == 0
+    call = ["lint", "data/train", "data/validation", "data/test", "--html", "lint.html", "--nj", "2"]
+    assert recipe.calls()[1:] == [call]
+
+
+def test_what_the_linter_allows_is_a_setting(done):
+    run = done.run("--lint-options", "--allow speaker-overlap", "--stop-stage", "lint")
+    assert "is now 'ser lint data/all --allow speaker-overlap'" in run.stdout
+    assert done.calls()[0][2:4] == ["--allow", "speaker-overlap"]
+    run = done.run("--extract-options", "--skip-broken", "--stop-stage", "lint")
+    assert done.calls()[0][2:4] == ["--allow", "broken-audio"]
+
+
+def test_the_linter_stops_the_recipe(recipe):
+    run = recipe.run("--db-root", str(recipe.corpus), FAKE_LINT="fail")
+    assert run.returncode == 2
+    assert "stage 2 lint failed at sets" in run.stderr
+    assert recipe.verbs() == ["prepare", "lint"]
+
+
 def test_stages_by_name_and_by_number(done):
     assert stages_said(done.run("--stage", "train", "--stop-stage", "9").stdout) == ["train", "predict"]
 
@@ -202,7 +225,7 @@ def test_killed_work_is_not_believed_and_leaves_no_process(done, alive, wait_for
         ("lint", "stage 2 lint wants data/all/utt2spk, which stage 1 (data) makes: run ./run.sh --stage 1"),
         ("extract", "stage 3 extract wants data/all/wav.scp, which stage 1 (data) makes"),
         ("train", "stage 8 train wants data/all/utt2spk, which stage 1 (data) makes"),
-        ("benchmark", "stage 13 benchmark wants exp/*/scores.json, which stage 12 (score) makes"),
+        ("benchmark", "stage 13 benchmark wants exp/*/scores*.json, which stage 12 (score) makes"),
     ],
 )
 def test_stage_without_its_predecessor(recipe, stage, message):

@@ -15,6 +15,7 @@ db_root=
 corpus_home=
 local_data=
 prepare_options=
+lint_options=
 data_sets=all
 upstreams="fbank"
 extract_options=
@@ -44,13 +45,14 @@ What it is run on:
   --train-configs \"A B\"       one experiment for each upstream and each of these files
   --seeds \"0 1 2\"             seeds of the training
   --prepare-options \"...\"     for 'ser prepare <corpus>'
+  --lint-options \"...\"        for 'ser lint': --allow speaker-overlap, --no-audio, --max-seconds 60
   --extract-options \"...\"     for 'ser extract': --skip-broken, --frames-layers 0,9, --whisper-context 30s, --device cuda
   --train-options \"...\"       for 'ser train', over the configuration
   --predict-options \"...\"     for 'ser predict'
   --score-options \"...\"       for 'ser score': --draws 1000
 
 What a recipe sets:
-  --local-data \"COMMAND\"      writes data/<set> for every set
+  --local-data \"COMMAND\"      writes data/<set> for every set; {sets} in it stands for --data-sets, with commas
   --data-sets \"all\"           a cross-validated corpus (data/all/utt2fold), or \"train validation test\", the rest being tests
   --corpus-home \"TEXT\"        where the corpus is to be had, if it is not made
   --title TEXT                of the table
@@ -90,6 +92,7 @@ stop_stage=$(number_of "$stop_stage")
 # Lists of words. --stage and --force stay out of what goes on after a failure.
 read -ra sets <<<"$data_sets"
 read -ra prepare_words <<<"$prepare_options"
+read -ra lint_words <<<"$lint_options"
 read -ra extract_words <<<"$extract_options"
 read -ra train_words <<<"$train_options"
 read -ra predict_words <<<"$predict_options"
@@ -129,9 +132,9 @@ train_cmd=run.sh
 release=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$SER_ROOT/ser/__init__.py")
 
 stage_data() {
-  local command set
+  local command set word
   item data
-  read -ra command <<<"$local_data"
+  read -ra command <<<"${local_data//"{sets}"/$(IFS=, && printf '%s' "${sets[*]}")}"
   ((${#command[@]})) || die "--local-data is empty: which command writes the data directories?"
   if [[ -n $corpus_home && -z $db_root ]]; then
     [[ -f $_mark && $force == false ]] && return # there is nothing to compare it with
@@ -142,6 +145,7 @@ stage_data() {
   setting command "${command[*]}"
   setting release "$release"
   [[ -z $db_root || $db_root == "<folder>" ]] || from_named corpus "$db_root"
+  for word in "${command[@]}"; do [[ ! -f $word ]] || from 0 "$word"; done # the recipe's own script or table
   for set in "${sets[@]}"; do promise data/"$set"/{wav.scp,utt2spk,spk2utt,labels.yaml}; done
   if todo; then
     work run.sh log/data.log "${command[@]}"
@@ -157,18 +161,21 @@ audio_of() { # set: notes the content of the audio itself as an input
   setting "audio of data/$set" "${audio_digests[$set]}"
 }
 
-stage_lint() {
-  local set
+stage_lint() { # one call, since what the sets share is looked for
+  local set lint=(ser lint "${sets[@]/#/data/}" ${lint_words[@]+"${lint_words[@]}"})
+  [[ " $extract_options " != *" --skip-broken "* ]] || lint+=(--allow broken-audio)
+  item sets
   for set in "${sets[@]}"; do
-    item "$set"
     from 1 "data/$set/utt2spk" "data/$set/*"
     audio_of "$set"
-    setting release "$release"
-    if todo; then
-      work "run.sh --show" "log/lint_$set.log" ser prepare validate "data/$set"
-      item_end
-    fi
   done
+  setting command "${lint[*]}"
+  setting release "$release"
+  promise lint.html
+  if todo; then
+    work "run.sh --show" log/lint.log "${lint[@]}" --html lint.html --nj "$nj"
+    item_end
+  fi
 }
 
 jobs_for() { # set: prints how many jobs share it; each takes seconds to start, so a small set has fewer
@@ -285,8 +292,16 @@ predict_one() { # tag config experiment
   fi
 }
 
+drop_other_sets() { # experiment: scores of sets that are no tests now are of the experiment as it was before
+  local file part
+  for file in "$1"/scores_*.json "$1"/submission_*.csv; do
+    part=${file##*/} && part=${part#*_} && part=${part%.*}
+    [[ " ${parts[*]} " == *" $part "* || " ${parts[*]} " == *" ${part%_*} "* ]] || rm -f "$file"
+  done
+}
+
 score_one() { # tag config experiment
-  local i set part seed
+  local i set part seed scores file
   item "${3#exp/}"
   for i in "${!tests[@]}"; do
     from 1 "data/${tests[i]}/utt2*" "data/${tests[i]}/labels.yaml"
@@ -299,9 +314,14 @@ score_one() { # tag config experiment
       set=${tests[i]} part=${parts[i]}
       work "run.sh --show" "log/score_${3#exp/}_$set.log" \
         ser score "$3" --data "data/$set" --set "$part" ${score_words[@]+"${score_words[@]}"}
-      # A set without labels becomes a submission instead.
-      if [[ -s $3/submission_$part.csv ]]; then promise "$3/submission_$part.csv"; else promise "$3/scores.json"; fi
+      scores=$3/scores_$part.json
+      [[ $part != test ]] || scores=$3/scores.json
+      for file in "$3/submission_$part"{,_classes,_attributes}.csv; do # a set without labels becomes a submission
+        [[ ! $file -nt $scores ]] || scores=$file
+      done
+      promise "$scores"
     done
+    if [[ $item_outdated == true && $dry_run == false ]]; then drop_other_sets "$3"; fi
     item_end
   fi
 }
@@ -327,16 +347,20 @@ shown_command() { # the call that makes the table, for anyone: without this mach
 }
 
 stage_benchmark() {
-  local scores
+  local scored
+  if [[ $dry_run == false ]] && ! compgen -G "exp/*/scores*.json" >/dev/null && compgen -G "exp/*/submission_*.csv" >/dev/null; then
+    _stage_say "no table: the test sets have no labels. To be handed in: exp/*/submission_*.csv"
+    return
+  fi
   item table
-  from 12 "exp/*/scores.json"
+  from 12 "exp/*/scores*.json"
   from 8 "exp/*/info.yaml"
   setting title "$title"
   setting release "$release"
   promise RESULTS.md results.csv report.html
   if todo; then
-    mapfile -t scores < <(compgen -G "exp/*/scores.json" | LC_ALL=C sort)
-    work "run.sh --show" log/benchmark.log ser benchmark table "${scores[@]%/scores.json}" --out . \
+    mapfile -t scored < <(compgen -G "exp/*/scores*.json" | sed 's#/[^/]*$##' | LC_ALL=C sort -u)
+    work "run.sh --show" log/benchmark.log ser benchmark table "${scored[@]}" --out . \
       --command "$(shown_command)" ${title:+--title "$title"}
     item_end
   fi
@@ -350,7 +374,7 @@ stage_benchmark() {
     stage_end
   done
   _stage=""
-  if [[ $dry_run == false && $stop_stage == 13 ]]; then
+  if [[ $dry_run == false && $stop_stage == 13 && -f RESULTS.md ]]; then
     say "done in $(seconds_as_text $((SECONDS - began))): $recipe_dir/RESULTS.md, results.csv, report.html"
   fi
   exit 0

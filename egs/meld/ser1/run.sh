@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# MELD: emotion in conversation, the series Friends; the corpus's own split. Needs --db-root <folder>; options: ./run.sh --help
+# MELD: emotion in conversation, the corpus's own split. Needs --db-root <folder>; options: ./run.sh --help
 set -euo pipefail
 export SER_CALLER_DIR=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"

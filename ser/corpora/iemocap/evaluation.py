@@ -98,7 +98,8 @@ def read_evaluation(path: Path) -> list[Turn]:
     if not turns:
         raise UserError("no turns", file=path, hint="Its lines begin like [6.2901 - 8.2357]")
     if stray:
-        logger.warning("%s:%d: %d lines are neither turn nor rating, left out", path, stray[0], len(stray))
+        are = "1 line is" if len(stray) == 1 else f"{len(stray)} lines are"
+        logger.warning("%s:%d: %s neither turn nor rating, left out", path, stray[0], are)
     return sorted(turns.values(), key=lambda turn: (turn.start, turn.end, turn.name))
 
 

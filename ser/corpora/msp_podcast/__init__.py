@@ -8,7 +8,7 @@ arXiv 2509.09791. Releases 1.3 to 2.0 and the challenges' packages: docs/msp_pod
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ser.core import log
@@ -120,10 +120,12 @@ def read(
     listed = protocols.read_enrolment(Path(enrolment)) if enrolment else None
     layout = find_layout(db_root, release, CORPUS.where)
     labels, votes = read_labels(layout, allow_partial)
+    found = find_audio(layout, labels)
     counts = {name: len(files) for name, files in protocols.official_sets(labels).items()}
     release = releases.which_release(layout.root, counts, release)
     partial = check_counts(release, counts, layout.root, allow_partial)
-    audio, complete = find_audio(layout, labels, allow_partial)
+    chosen = choose_sets(counts, wanted, protocol, layout.root)
+    audio = check_audio(layout, found, labels, allow_partial)
     seconds = durations(audio, nj)
     unknown = unknown or (DROP if papt else RECORDING)
     speakers = speaker_ids({name: labels[name] for name in audio}, unknown)
@@ -135,9 +137,10 @@ def read(
         release = f"{release}, PAPT split{'' if listed else f', test-a reconstructed with seed {seed}'}"
     read = Release(
         layout.root, CORPUS.licence, release, labels, speakers, audio, seconds, letters, votes,
-        transcripts_of(layout), partial or not complete,
+        transcripts_of(layout), partial or len(audio) < len(labels),
     )  # fmt: skip
-    chosen = choose_sets(sets, wanted, protocol, layout.root)
+    if empty := [name for name in chosen if not sets.get(name)]:
+        raise UserError("no utterance is left in the set", file=layout.root, value=empty[0])
     return {name: data_dir(name, sets[name], read, expected.get(name)) for name in chosen}
 
 
@@ -147,7 +150,11 @@ def read_labels(layout: Layout, allow_partial: bool = False) -> tuple[dict[str, 
     Raises:
         UserError: for a malformed file, files that contradict each other, audio without a set.
     """
-    raw, votes = read_labels_txt(layout.labels_txt) if layout.labels_txt else (None, None)
+    votes = read_votes(layout.detailed_csv, layout.detailed_json)
+    raw = None
+    if layout.labels_txt:
+        raw, raw_votes = read_labels_txt(layout.labels_txt, count=votes is None)
+        votes = votes or raw_votes
     first = layout.labels
     labels = raw if first == layout.labels_txt and raw else read_consensus(first)
     if raw and raw is not labels:
@@ -172,7 +179,7 @@ def read_labels(layout: Layout, allow_partial: bool = False) -> tuple[dict[str, 
         where = layout.partitions.name if layout.partitions else "Partitions.txt, which is not there"
         raise UserError(f"in no set: {first_few(homeless)}", file=first, line=labels[homeless[0]].line,
                         hint=f"The set stands in the column Split_Set or in {where}")  # fmt: skip
-    return labels, read_votes(layout.detailed_csv, layout.detailed_json) or votes
+    return labels, votes
 
 
 def check_counts(release: str, counts: Mapping[str, int], root: Path, allow_partial: bool) -> bool:
@@ -192,23 +199,32 @@ def check_counts(release: str, counts: Mapping[str, int], root: Path, allow_part
     return True
 
 
-def find_audio(layout: Layout, labels: dict[str, Label], allow_partial: bool) -> tuple[dict[str, Path], bool]:
-    """The audio of each label, and whether all is there.
+def find_audio(layout: Layout, labels: dict[str, Label]) -> dict[str, Path]:
+    """File name -> path of all audio that is there.
 
-    Audio of Test3 that no file lists is known by its name and gets a label without content.
+    Audio of Test3 that no file lists is known by its name, and gets a label without content.
+    """
+    folders = [folder.resolve() for folder in reversed(layout.audio)]
+    found = {path.name: path for folder in folders for path in find_files(folder, (".wav",))}
+    if not layout.older and not any(label.set == "test3" for label in labels.values()):
+        test3 = [name for name in found if name.startswith("MSP-PODCAST_test3_") and name not in labels]
+        labels |= {name: Label(set="test3") for name in test3}
+    return found
+
+
+def check_audio(
+    layout: Layout, found: Mapping[str, Path], labels: Mapping[str, Label], allow_partial: bool
+) -> dict[str, Path]:
+    """File name -> path of the audio that the labels list, in their order.
 
     Raises:
         UserError: when files are missing and that is not allowed.
     """
-    folders = [folder.resolve() for folder in layout.audio]
-    found = {path.name: path for folder in reversed(folders) for path in find_files(folder, (".wav",))}
-    if not any(label.set == "test3" for label in labels.values()):
-        test3 = [name for name in found if name.startswith("MSP-PODCAST_test3_") and name not in labels]
-        labels |= {name: Label(set="test3") for name in test3}
-    listed = {name: found.get(name, folders[0] / name) for name in labels}
-    present = CORPUS.check_files(listed, layout.root, allow_partial)
-    CORPUS.report_unlisted(found.values(), listed.values(), layout.root)
-    return {name: listed[name] for name in present}, len(present) == len(listed)
+    root, home = layout.root.resolve(), layout.audio[0].resolve()
+    listed = {name: found.get(name, home / name) for name in labels}
+    present = CORPUS.check_files(listed, root, allow_partial)
+    CORPUS.report_unlisted(found.values(), listed.values(), root)
+    return {name: listed[name] for name in present}
 
 
 def transcripts_of(layout: Layout) -> dict[str, Path]:
@@ -218,19 +234,18 @@ def transcripts_of(layout: Layout) -> dict[str, Path]:
     return {f"{path.stem}.wav": path for path in find_files(layout.transcripts, (".txt",))}
 
 
-def choose_sets(
-    sets: Mapping[str, list[str]], wanted: list[str] | None, protocol: str, root: Path
-) -> list[str]:
-    """The sets to write.
+def choose_sets(released: Collection[str], wanted: list[str] | None, protocol: str, root: Path) -> list[str]:
+    """The sets to write, of those that the release and the protocol have.
 
     Raises:
-        UserError: when one that was asked for is not there.
+        UserError: when one that was asked for is not among them.
     """
-    there = [name for name in protocols.PROTOCOLS[protocol] if sets.get(name)]
+    there = set(released) | ({"test-a", "test-b"} if "test1" in released else set())
+    known = [name for name in protocols.PROTOCOLS[protocol] if name in there]
     if wanted is None:
-        return there
-    if absent := [name for name in wanted if name not in there]:
-        hint = f'It has {" ".join(there)}: name these, in a recipe with --data-sets "{" ".join(there)}"'
+        return known
+    if absent := [name for name in wanted if name not in known]:
+        hint = f'It has {" ".join(known)}: name these, in a recipe with --data-sets "{" ".join(known)}"'
         raise UserError(
             f"protocol {protocol} of this release has no set", file=root, value=absent[0], hint=hint
         )

@@ -29,6 +29,7 @@ class Layout:
         partitions: Partitions.txt or Partition.txt.
         speakers: Speaker_ids.txt.
         transcripts: the folder Transcripts.
+        older: the labels are those of an older release than the audio.
     """
 
     root: Path
@@ -41,6 +42,7 @@ class Layout:
     partitions: Path | None
     speakers: Path | None
     transcripts: Path | None
+    older: bool = False
 
     @property
     def labels(self) -> Path:
@@ -87,6 +89,7 @@ def find_layout(db_root: Path, release: str | None, where: str) -> Layout:
         partitions=_child(home, ("partitions.txt", "partition.txt")),
         speakers=_child(home, ("speaker_ids.txt",)),
         transcripts=_child(root, ("transcripts",)),
+        older=home is not root,
     )
     if not (layout.consensus_csv or layout.consensus_json or layout.labels_txt):
         what = "no labels_consensus.csv, labels_consensus.json or labels.txt"

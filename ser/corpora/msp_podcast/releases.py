@@ -25,7 +25,7 @@ RELEASES: dict[str, dict[str, int]] = {
     CHALLENGE: {"train": 84260, "validation": 31961, "test3": 3200},
 }
 UNKNOWN = "unknown"
-NAMED = re.compile(r"(?:MSP-PODCAST-Publish-|Release\s+|\bv)(\d\.\d+)(?![\d.]\d)", re.IGNORECASE)
+NAMED = re.compile(r"(?:MSP-PODCAST-Publish-|Release\s+|(?<![a-z])v)(\d\.\d+)(?![\d.]\d)", re.IGNORECASE)
 
 
 def which_release(root: Path, counts: Mapping[str, int], asked: str | None) -> str:

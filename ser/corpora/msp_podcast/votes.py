@@ -78,8 +78,12 @@ def read_votes(csv: Path | None, json: Path | None) -> Votes | None:
     return votes
 
 
-def read_labels_txt(path: Path) -> tuple[dict[str, Label], Votes]:
+def read_labels_txt(path: Path, count: bool = True) -> tuple[dict[str, Label], Votes]:
     """labels.txt: the consensus that its headers tell, and the votes below them.
+
+    Args:
+        path: the file.
+        count: count the votes; without, they are passed over, for another file tells them.
 
     Raises:
         UserError: with the line.
@@ -91,7 +95,8 @@ def read_labels_txt(path: Path) -> tuple[dict[str, Label], Votes]:
         if text.startswith("WORKER"):
             if current is None:
                 raise UserError("a vote before any file's header", file=path, line=line, value=text)
-            votes.add(current, _primary(Place(path, line, current), text))
+            if count:
+                votes.add(current, _primary(Place(path, line, current), text))
         elif text.strip():
             current = _header(path, line, text, labels)
     if not labels:
