@@ -45,10 +45,14 @@ class InterpreterConfig:
     Args:
         hidden: widths; the paper's.
         dropout: open in the paper.
+        statistics: so many training utterances are encoded again before each validation, for BatchNorm's
+            statistics to be those of the weights as they are (see ``heads.settle_batchnorm``); 0 leaves
+            them the running averages of training.
     """
 
     hidden: list[int] = field(default_factory=lambda: [128, 32])
     dropout: float = 0.2
+    statistics: int = 512
 
 
 @dataclass
@@ -154,6 +158,7 @@ class FinetuneConfig:
             ("optimizer.clip", 0),
             ("optimizer.weight_decay", 0),
             ("batches.max_seconds", 0),
+            ("interpreter.statistics", 0),
         ):
             if not read_option(self, name) >= least:
                 raise UserError(f"{name} must be at least {least}", value=read_option(self, name))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -22,6 +23,7 @@ from ser.downstream.fine_tuned import FineTuned
 from ser.downstream.finetune_config import FinetuneConfig
 from ser.downstream.finetune_state import FineTuneState
 from ser.downstream.fit import Task, validation_metric
+from ser.downstream.heads import settle_batchnorm
 from ser.downstream.losses import MISSING_CLASS, class_weights, task_loss
 from ser.downstream.saved import fit_scale
 from ser.downstream.trainable import schedule
@@ -113,6 +115,7 @@ class FineTuning:
         while state.epoch < epochs and not (state.epoch and state.best.exhausted(state.epoch)):
             start = time.monotonic()
             loss = self._epoch(state.epoch + 1)
+            self._settle()
             value = self._validate()
             state.epoch += 1
             state.seconds += time.monotonic() - start
@@ -192,10 +195,22 @@ class FineTuning:
         longest = round(options.max_seconds * self.audio.upstream.info.sample_rate)
         return batch, read_batch(self.audio, batch, mine, self.seed, epoch, longest)
 
+    def _settle(self) -> None:
+        """Statistics of the head's BatchNorms with the weights as they are, always of the same utterances."""
+        count = min(self.config.interpreter.statistics, len(self.learn))
+        if count > 1:
+            order = np.random.default_rng(derive_seed(self.seed, "statistics")).permutation(len(self.learn))
+            some = [self.learn[place] for place in sorted(order[:count])]
+            settle_batchnorm(self.model.head, self._predict(some)[0].to(self.accelerator.device))
+
+    def _predict(self, utterances: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Vectors ``(n, D)`` and predictions ``(n, K + A)`` of whole utterances."""
+        seconds = self.config.batches.micro_seconds
+        return self.result.predict_audio(self.audio, utterances, seconds, self.accelerator)
+
     def _validate(self) -> float:
         """The metric that chooses."""
-        seconds = self.config.batches.micro_seconds
-        predictions = self.result.predict_audio(self.audio, self.validate, seconds, self.accelerator)[1]
+        predictions = self._predict(self.validate)[1]
         rows = self.labels.rows(self.validate)
         return validation_metric(
             predictions, self.labels, rows, self.task, self.config.validation.metric

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ser.downstream.config import ModelConfig
 
@@ -62,3 +63,24 @@ def make_interpreter(hidden: Sequence[int], dropout: float, inputs: int, outputs
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(*layers, last)
+
+
+@torch.no_grad()
+def settle_batchnorm(head: nn.Module, vectors: Tensor) -> None:
+    """Give the BatchNorms of a head the statistics of ``vectors (N, D)``, as they are when it predicts.
+
+    Running averages lag behind an encoder that moves, and start at mean 0 and variance 1, while time-means
+    of an encoder vary by far less than 1 over utterances: on a small corpus they are wrong for epochs. So
+    the statistics are taken anew with the weights as they are, without dropout (Wu and Johnson 2021,
+    "Rethinking Batch in BatchNorm", call it PreciseBN).
+    """
+    head.eval()
+    norms = [module for module in head.modules() if isinstance(module, nn.BatchNorm1d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    head(vectors)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval()
+        norm.momentum = momentum

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ser.core.errors import UserError
 from ser.downstream.config import ModelConfig
 from ser.downstream.model import UtteranceModel
 from ser.engine.checkpoint import load_state, read_metadata, save_model
@@ -86,6 +87,11 @@ class SavedModel:
             UserError: when it is missing or broken.
         """
         metadata = read_metadata(path)
+        if "model" not in metadata:
+            raise UserError(
+                "not a model of features: a fine-tuned experiment predicts its own data only",
+                file=path, hint="Use 'ser predict EXPERIMENT', or a system of 'ser train'",
+            )  # fmt: skip
         config = ModelConfig(**metadata["model"])
         classes = metadata["classes"]
         attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
