@@ -337,7 +337,7 @@ def planted_gain(folder: Path, strength: float, seed: int, strategy: str) -> flo
                 # The cue is the arousal's part that the family's weights pick out, and noise beside it.
                 cues += ((float(value) - 4) - mixtures[family] @ cues) * mixtures[family] / (
                     mixtures[family] @ mixtures[family])  # fmt: skip
-                layers = 0.1 * rng.normal(size=(LAYERS, DIM))
+                layers = rng.normal(size=(LAYERS, DIM))
                 layers[:, :2] += cues
                 pooled.write(utterance, layers)
                 heard.write(utterance, rng.normal(size=(1, DIM)) + 3 * family)
