@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 from ser.core.environment import describe as describe_environment
 from ser.core.files import remove_leftovers, write_json, write_yaml
-from ser.core.log import Progress, clock, get_logger, log_to_file
+from ser.core.log import clock, get_logger, log_to_file
 from ser.core.seed import derive_seed
 from ser.downstream.audio_batches import AudioSet
 from ser.downstream.examples import Labels, load_labels
@@ -67,6 +67,8 @@ def finetune_experiment(
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
     share_machine(jobs)
     accelerator = make_parallel(config.precision)
+    if not accelerator.is_main_process:
+        get_logger("ser").setLevel("ERROR")  # one process speaks for all
     upstream = start_from(sources, accelerator)
     audio = AudioSet.load([loaded for loaded, _ in sets.values()], upstream, sources.skip_broken)
     audio.check_speakers()
@@ -86,12 +88,10 @@ def finetune_experiment(
         write_info(
             experiment, (name, options), about, protocol, task, data, timing=None, transductive=transductive
         )
-    state = Progress(len(pending), f"finetune {experiment.path.name}")
     for number, fold in enumerate(pending):
         if number:  # the one before has trained the encoder
             audio.upstream = start_from(sources, accelerator)
         finetune_fold(fold, config, task, labels, audio, experiment, seed, fingerprint, accelerator)
-        state.advance()
     accelerator.end_training()
 
 

@@ -127,7 +127,7 @@ class FineTuning:
             )  # fmt: skip
             if self.accelerator.is_main_process:
                 state.save(folder, fingerprint, self.model, self.optimizer, scaler)
-            progress.advance()
+                progress.advance()
         if not state.best.epoch:
             raise UserError(
                 "no epoch has a validation metric: predictions are constant, or there are no labels",

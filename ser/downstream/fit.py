@@ -15,11 +15,14 @@ from torch import Tensor
 
 from ser.core.log import get_logger
 from ser.core.seed import derive_seed, seed_everything
+from ser.data.speakers import is_known
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, Labels
+from ser.downstream.heads import settle_batchnorm
 from ser.downstream.losses import MISSING_CLASS, class_weights, task_loss
 from ser.downstream.model import UtteranceModel
 from ser.downstream.saved import SavedModel, fit_scale
+from ser.downstream.voices import Voices
 from ser.engine.loop import BestEpoch, train_epochs
 from ser.metrics.categorical import confusion, uar, wa
 from ser.metrics.continuous import ccc
@@ -94,12 +97,14 @@ class Fit:
             examples.pooled.shape,
             task.classes,
             dict(zip(task.attributes, scales, strict=True)),
+            config.speaker if start is None else start.speaker,
         )
         mean = torch.tensor([scale.mean for scale in scales])
         deviation = torch.tensor([scale.deviation for scale in scales])
         self._targets = ((examples.targets - mean) / deviation).to(accelerator.device)
         self._classes = examples.classes.to(accelerator.device)
         self._standardised = self._standardise_all()
+        self._voices = self._hear_speakers()
         self._utterance_weights = None
         if utterance_weights is not None:
             self._utterance_weights = utterance_weights.to(accelerator.device)
@@ -109,20 +114,20 @@ class Fit:
 
     def epochs(self) -> Iterator[float]:
         """Train epoch by epoch; yields each epoch's mean loss."""
-        return train_epochs(
-            self.model,
-            self.optimizer,
-            self._batches,
-            self._loss,
-            self.accelerator,
-            self.config.optimizer.epochs,
-            self.config.optimizer.gradient_clipping,
-        )
+        options = self.config.optimizer
+        for loss in train_epochs(
+            self.model, self.optimizer, self._batches, self._loss, self.accelerator,
+            options.epochs, options.gradient_clipping,
+        ):  # fmt: skip
+            self._settle()
+            yield loss
 
     def _new_model(self) -> UtteranceModel:
         """A model with random values, standardising by the moments or quantiles of the rows."""
         pooled = self.examples.pooled
-        model = UtteranceModel(self.config.model, pooled.shape, self.task.outputs)
+        names = sorted({each for row in self.rows.tolist() if is_known(each := self.examples.speakers[row])})
+        speaker = self.config.speaker
+        model = UtteranceModel(self.config.model, pooled.shape, self.task.outputs, speaker, names)
         if self.config.model.standardise in ("global", "quantile"):
             model.standardiser.fit(pooled.take(part) for part in self.rows.split(PREDICTION_BATCH))
         return model
@@ -132,7 +137,7 @@ class Fit:
         """Class probabilities, then attributes in the label's units: (n,) -> (n, K + A)."""
         self.model.eval()
         parts = rows.split(PREDICTION_BATCH)
-        vectors = (self.result.model.merge(self._features(part)) for part in parts)
+        vectors = (self._vectors(self.result.model, part) for part in parts)
         return torch.cat([self.result.predict(part).cpu() for part in vectors])
 
     def _batches(self) -> Iterator[Tensor]:
@@ -151,13 +156,36 @@ class Fit:
     def _loss(self, model: torch.nn.Module, rows: Tensor) -> Tensor:
         """The objective of one batch."""
         return task_loss(
-            model.head(model.merge(self._features(rows))),
+            model.head(self._vectors(model, rows)),
             self._classes[rows],
             self._targets[rows],
             self._weights,
             self.config.task,
             None if self._utterance_weights is None else self._utterance_weights[rows],
         )
+
+    def _vectors(self, model: UtteranceModel, rows: Tensor) -> Tensor:
+        """What the head sees of some rows: (n,) -> (n, S D), or wider."""
+        return model.merge(self._features(rows), model.speaker_vectors(self._voices, rows))
+
+    @torch.no_grad()
+    def _hear_speakers(self) -> Voices | None:
+        """Speakers' statistics, of all their utterances among the examples; None if the model wants none."""
+        if self.result.model.speaker is None:
+            return None
+        parts = torch.arange(len(self.examples)).split(PREDICTION_BATCH)
+        features = (self._features(part) for part in parts)
+        return Voices.of(features, self.examples.speakers, self.result.model.speaker.reduce)
+
+    @torch.no_grad()
+    def _settle(self) -> None:
+        """What of the model follows from its weights: speakers' voices, BatchNorm's statistics."""
+        model = self.result.model
+        model.remember(self._voices)
+        if any(isinstance(module, torch.nn.BatchNorm1d) for module in model.head.modules()):
+            # One batch, since the statistics are to be those of all utterances.
+            parts = self.rows.split(PREDICTION_BATCH)
+            settle_batchnorm(model.head, torch.cat([self._vectors(model, part) for part in parts]))
 
     @torch.no_grad()
     def _standardise_all(self) -> Tensor | None:

@@ -8,9 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from ser.downstream.config import ModelConfig
+from ser.downstream.transformer import TransformerInterpreter
+
+# Widths of the paper's interpreter.
+INTERPRETER = (128, 32)
 
 
-def make_head(config: ModelConfig, inputs: int, outputs: int) -> nn.Sequential:
+def make_head(config: ModelConfig, tokens: Sequence[int], outputs: int) -> nn.Module:
     """The head named in the configuration.
 
     ``linear`` and ``superb`` are affine, so they may be applied to frames and averaged, or to the
@@ -18,9 +22,14 @@ def make_head(config: ModelConfig, inputs: int, outputs: int) -> nn.Sequential:
 
     Args:
         config: names the head, its width and dropout.
-        inputs: size of the utterance vector.
+        tokens: widths of the parts of the utterance vector; a Transformer reads each as a token.
         outputs: number of classes plus attributes.
     """
+    inputs = sum(tokens)
+    if config.head == "interpreter":
+        return make_interpreter(INTERPRETER, config.dropout, inputs, outputs)
+    if config.head == "transformer":
+        return TransformerInterpreter(tokens, config.hidden, config.depth, config.dropout, outputs)
     if config.head == "linear":
         layers = [nn.Dropout(config.dropout), nn.Linear(inputs, outputs)]
     elif config.head == "superb":

@@ -21,6 +21,7 @@ from ser.downstream.fit import PREDICTION_BATCH
 from ser.downstream.protocol import Part
 from ser.downstream.saved import SavedModel
 from ser.downstream.train import make_folds
+from ser.downstream.voices import Voices
 
 logger = get_logger(__name__)
 
@@ -54,6 +55,8 @@ def predict_experiment(experiment: Experiment, parts: Iterable[str] = ("test",))
     else:
         predictor = FeaturePredictor(config, sources, sets)
     folds = {fold.name: fold for fold in make_folds(sets)}
+    # What speakers are enrolled on is not predicted: their vectors would be made of it.
+    enrolment = config.speaker.enrolment if isinstance(config, TrainConfig) else None
     folders = experiment.fold_dirs()
     for folder in progress(folders, len(folders), f"predict {experiment.path.name}"):
         fit = read_json(folder / "fit.json")
@@ -65,7 +68,8 @@ def predict_experiment(experiment: Experiment, parts: Iterable[str] = ("test",))
             )
         predictor.load(folder / "model.safetensors")
         fold = folds[fit["fold"]]
-        for name, part in wanted_parts(fold.train, fold.validation, fold.tests, parts).items():
+        tests = {name: part for name, part in fold.tests.items() if name != enrolment}
+        for name, part in wanted_parts(fold.train, fold.validation, tests, parts).items():
             write_predictions(folder / name, predictor.saved, *predictor.predict(part))
 
 
@@ -94,14 +98,34 @@ class FeaturePredictor:
     @torch.inference_mode()
     def predict(self, part: Part) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Utterances, their vectors ``(n, S D)`` and predictions ``(n, K + A)``."""
-        if part.source not in self._loaded:
-            data = [self.sets[part.source]]
-            standardise = self.config.model.standardise
-            self._loaded[part.source] = load_examples(data, [], [], self.saved.shape[0], standardise)
-        examples = self._loaded[part.source]
+        examples, model = self._examples(part.source), self.saved.model
+        voices = self._voices(part.source)
         rows = examples.rows(part.utterances).split(PREDICTION_BATCH)
-        vectors = torch.cat([self.saved.model.embed(examples.pooled.take(some)) for some in rows])
+        vectors = torch.cat(
+            [model.embed(examples.pooled.take(some), model.speaker_vectors(voices, some)) for some in rows]
+        )
         return part.utterances, vectors.numpy(), self.saved.predict(vectors).numpy()
+
+    def _examples(self, source: str) -> Examples:
+        """Features of a data directory."""
+        if source not in self._loaded:
+            standardise = self.config.model.standardise
+            self._loaded[source] = load_examples(
+                [self.sets[source]], [], [], self.saved.shape[0], standardise
+            )
+        return self._loaded[source]
+
+    def _voices(self, source: str) -> Voices | None:
+        """Statistics of a data directory's speakers; of test speakers, from the set they are enrolled on."""
+        model, enrolment = self.saved.model, self.config.speaker.enrolment
+        if model.speaker is None:
+            return None
+        heard = enrolment if enrolment is not None and source not in ("train", "validation") else source
+        examples = self._examples(heard)
+        parts = torch.arange(len(examples)).split(PREDICTION_BATCH)
+        features = (model.standardiser(examples.pooled.take(part)) for part in parts)
+        voices = Voices.of(features, examples.speakers, model.speaker.reduce)
+        return voices if heard == source else voices.lent_to(self._examples(source).speakers)
 
 
 def wanted_parts(

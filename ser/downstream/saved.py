@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from ser.core.errors import UserError
 from ser.downstream.config import ModelConfig
 from ser.downstream.model import UtteranceModel
+from ser.downstream.speaker_config import SpeakerConfig
 from ser.engine.checkpoint import load_state, read_metadata, save_model
 
 
@@ -57,6 +58,7 @@ class SavedModel:
         shape: (S, L, D) of the features it takes.
         classes: names of the first K outputs.
         attributes: names of the others, each with the scale it was learnt on.
+        speaker: what it is told of the speaker.
     """
 
     model: UtteranceModel
@@ -64,6 +66,7 @@ class SavedModel:
     shape: tuple[int, int, int]
     classes: list[str]
     attributes: dict[str, Scale]
+    speaker: SpeakerConfig = field(default_factory=SpeakerConfig)
 
     def predict(self, vectors: Tensor) -> Tensor:
         """Class probabilities, then attributes in the label's units: (n, S D) of ``embed`` -> (n, K + A)."""
@@ -77,6 +80,8 @@ class SavedModel:
             "classes": self.classes,
             "attributes": {name: asdict(scale) for name, scale in self.attributes.items()},
         }
+        if self.model.speaker is not None:
+            metadata |= {"speaker": asdict(self.speaker), "speakers": self.model.speaker.speakers}
         save_model(path, self.model, metadata)
 
     @classmethod
@@ -95,6 +100,8 @@ class SavedModel:
         config = ModelConfig(**metadata["model"])
         classes = metadata["classes"]
         attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
-        model = UtteranceModel(config, metadata["shape"], len(classes) + len(attributes))
+        speaker, speakers = SpeakerConfig(**metadata.get("speaker", {})), metadata.get("speakers", [])
+        outputs = len(classes) + len(attributes)
+        model = UtteranceModel(config, metadata["shape"], outputs, speaker, speakers)
         load_state(path, model)
-        return cls(model.eval(), config, tuple(metadata["shape"]), classes, attributes)
+        return cls(model.eval(), config, tuple(metadata["shape"]), classes, attributes, speaker)

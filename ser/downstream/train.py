@@ -19,6 +19,7 @@ from ser.downstream.experiment import Experiment, Sources, load_sets, training_f
 from ser.downstream.fit import Task, choose, train_chosen
 from ser.downstream.protocol import Fold, cross_validation, describe, fixed_sets, validation_splits
 from ser.engine.loop import make_accelerator
+from ser.engine.peak import peak_memory, start_peak
 
 logger = get_logger(__name__)
 
@@ -52,6 +53,7 @@ def train_experiment(
     data, feats = sets["train"]
     task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
     check_task(task, data)
+    config.speaker.check_sets([name for name in sets if name not in ("train", "validation")])
     folds = make_folds(sets)
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
     statistics = statistics_needed(config.model.pooling, feats)
@@ -120,6 +122,7 @@ def train_fold(
 ) -> None:
     """Choose, train and save one fold: model.safetensors, then fit.json, which marks it finished."""
     start = time.monotonic()
+    start_peak(accelerator.device)
     speaker_of = dict(zip(examples.utterances, examples.speakers, strict=True))
     fold_seed = derive_seed(seed, "fold", fold.name)
     splits = validation_splits(fold, speaker_of, config.validation, fold_seed)
@@ -150,6 +153,8 @@ def train_fold(
             "layer_weights": saved.model.layers.weights().tolist(),
             "curve": choice.best.curve,
             "seconds": round(time.monotonic() - start, 3),
+            "device": accelerator.device.type,
+            "peak_memory_mb": peak_memory(accelerator.device),
         },
     )
     logger.info(

@@ -49,7 +49,8 @@ def make_parallel(precision: str = "no") -> Accelerator:
         UserError: for a precision that the device does not have.
     """
     try:
-        return Accelerator(mixed_precision=precision)
+        # Unasked, accelerate knows of one process only where there is no GPU.
+        return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
     except ValueError as error:
         raise UserError("this device does not have the precision", value=precision, hint=str(error)) from None
 
