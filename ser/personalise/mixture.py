@@ -81,7 +81,8 @@ def symmetric_divergences(one: list[Mixture], other: list[Mixture], samples: int
     """KL(p || q) + KL(q || p) of every pair, in nats.
 
     In closed form for two single Gaussians; otherwise a mean over ``samples`` draws of each:
-    KL(p || q) = E_p [log p(x) - log q(x)]. Every mixture draws once, and all pairs see those draws.
+    KL(p || q) = E_p [log p(x) - log q(x)]. Every mixture draws once, and all pairs see those draws;
+    of ``other`` one mixture's draws are kept at a time.
 
     Args:
         one: P mixtures.
@@ -93,15 +94,16 @@ def symmetric_divergences(one: list[Mixture], other: list[Mixture], samples: int
         ``(P, Q)``.
     """
     result = np.zeros((len(one), len(other)))
-    rng = np.random.default_rng(seed)
-    drawn = {id(model): model.sample(samples, rng) for model in (*one, *other)}
-    own = {key: model.log_density(drawn[key]) for model in (*one, *other) if (key := id(model))}
-    for i, p in enumerate(one):
-        for j, q in enumerate(other):
+    drawn = [p.sample(samples, np.random.default_rng([seed, 0, i])) for i, p in enumerate(one)]
+    own = np.stack([p.log_density(points) for p, points in zip(one, drawn, strict=True)])
+    together = np.concatenate(drawn)
+    for j, q in enumerate(other):
+        points = q.sample(samples, np.random.default_rng([seed, 1, j]))
+        forward = own - q.log_density(together).reshape(own.shape)
+        own_q = q.log_density(points)
+        for i, p in enumerate(one):
             if len(p.weights) == len(q.weights) == 1:
                 result[i, j] = gaussian_divergence(p, q) + gaussian_divergence(q, p)
-                continue
-            forward = own[id(p)] - q.log_density(drawn[id(p)])
-            backward = own[id(q)] - p.log_density(drawn[id(q)])
-            result[i, j] = forward.mean() + backward.mean()
+            elif p is not q:
+                result[i, j] = forward[i].mean() + (own_q - p.log_density(points)).mean()
     return result

@@ -74,7 +74,9 @@ def divergences(
     scaled = scaler.transform(train)
     # Of a constant functional nothing is left but rounding.
     scaled, useful = _without_constants(scaled)
-    space = PCA(how.variance, svd_solver="full").fit(scaled)
+    # The covariance's eigenvectors cost F^3 whatever N is; a decomposition of the data would cost N F^2.
+    solver = "covariance_eigh" if len(scaled) > scaled.shape[1] else "full"
+    space = PCA(how.variance, svd_solver=solver).fit(scaled)
     ours = _mixtures(space.transform(scaled), train_speakers, how)
     theirs = _mixtures(space.transform(scaler.transform(test)[:, useful]), test_speakers, how)
     table = symmetric_divergences(list(theirs.values()), list(ours.values()), how.samples, how.seed)
