@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
@@ -25,6 +23,7 @@ from ser.downstream.fit import Task
 from ser.downstream.protocol import Fold, describe, validation_splits
 from ser.downstream.train import check_task, make_folds, pending_folds
 from ser.engine.loop import make_parallel
+from ser.engine.peak import peak_memory, start_peak
 from ser.features.extract import share_machine
 from ser.upstream import load_upstream
 from ser.upstream.base import Upstream
@@ -112,7 +111,7 @@ def finetune_fold(
     with log_to_file(folder / "train.log") if main else nullcontext():
         fold_seed = derive_seed(seed, "fold", fold.name)
         [(learn, validate)] = validation_splits(fold, audio.speaker_of, config.validation, fold_seed)
-        start_peak(accelerator)
+        start_peak(accelerator.device)
         fit = FineTuning(config, task, labels, audio, learn, validate, fold_seed, accelerator)
         logger.info(
             "fold %s: %d utterances to learn from, %d to validate on, %d parameters trained",
@@ -140,7 +139,7 @@ def finetune_fold(
                     "seconds": round(found.seconds, 3),
                     "processes": accelerator.num_processes,
                     "device": accelerator.device.type,
-                    "peak_memory_mb": peak_memory(accelerator),
+                    "peak_memory_mb": peak_memory(accelerator.device),
                     "left_out": broken_of([*learn, *validate], audio),
                 },
             )
@@ -181,17 +180,3 @@ def layer_weights(fit: FineTuning, state: dict[str, torch.Tensor]) -> list[float
 def broken_of(utterances: Iterable[str], audio: AudioSet) -> list[str]:
     """The utterances whose audio was left out."""
     return [utterance for utterance in utterances if utterance in audio.broken]
-
-
-def start_peak(accelerator: Accelerator) -> None:
-    """Forget the GPU memory of what ran before."""
-    if accelerator.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(accelerator.device)
-
-
-def peak_memory(accelerator: Accelerator) -> float:
-    """The most memory so far in MB: of the GPU's tensors in this fold, or of the whole process on a CPU."""
-    if accelerator.device.type == "cuda":
-        return round(torch.cuda.max_memory_allocated(accelerator.device) / 2**20, 1)
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
