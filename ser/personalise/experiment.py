@@ -17,15 +17,14 @@ from ser.core.errors import UserError
 from ser.core.files import read_json, read_yaml, whole_file, write_json, write_yaml
 from ser.data.arks import ArkReader, ArkWriter
 from ser.data.datadir import DataDir
-from ser.data.wording import counted, first_few
+from ser.data.wording import first_few
 from ser.downstream.experiment import Experiment
 from ser.personalise.calibration import CANDIDATES, Calibrated, Donors, calibrate_part, choose_k
-from ser.personalise.part import Part, labels_of, of_known_speakers, read_part
+from ser.personalise.fold import FoldParts, load_data
+from ser.personalise.part import Part
 from ser.personalise.pldc import Shift
 
 logger = log.get_logger(__name__)
-
-FIXED_PARTS = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,7 @@ def calibrate_experiment(source: Experiment, out: Experiment, config: Calibratio
         UserError: when there is nothing to calibrate, predictions are missing, or k cannot be chosen.
     """
     config.check()
-    _, sources = source.load_config()
-    sets = {name: DataDir.load(data) for name, (data, _) in sources.pairs().items()}
+    sets = load_data(source)
     if out.path.exists():
         if out.path.resolve() == source.path.resolve() or not (out.path / "calibration.yaml").is_file():
             raise UserError("something else than a calibrated experiment is there", file=out.path)
@@ -107,57 +105,26 @@ def calibrate_experiment(source: Experiment, out: Experiment, config: Calibratio
 
 def _calibrate_fold(folder: Path, target: Path, sets: dict[str, DataDir], config: CalibrationConfig) -> int:
     """Write a fold's calibrated parts; return its k."""
-    crossed = list(sets) == ["train"]
-    train = of_known_speakers(read_part(folder / "train", sets["train"].utt2spk))
-    if not train.attributes:
-        raise UserError(
-            "it predicts no attribute, and classes have no distribution to calibrate", file=folder
-        )
-    donors = Donors.of(train, _labels(train, sets["train"]))
+    fold = FoldParts.read(folder, sets)
     k, scores = config.k, {}
     if k is None:
-        data = sets["train"] if crossed else sets.get("validation")
-        if data is None or not (folder / "validation" / "pred.scp").is_file():
-            raise UserError("no validation part to choose k on", file=folder / "validation", hint="Give --k")
-        validation = of_known_speakers(read_part(folder / "validation", data.utt2spk))
         k, scores = choose_k(
-            validation, _labels(validation, data), donors, config.shift, config.shrinkage, config.candidates
+            *fold.validation(), fold.donors, config.shift, config.shrinkage, config.candidates
         )
-    enrolment = None
-    if config.enrolment is not None:
-        data = sets["train"] if crossed else sets.get(config.enrolment)
-        if data is None:
-            raise UserError(
-                "no such part to enrol from", value=config.enrolment, hint=f"Known: {', '.join(sets)}"
-            )
-        enrolment = read_part(folder / config.enrolment, data.utt2spk)
-    for name in ["test"] if crossed else [name for name in sets if name not in FIXED_PARTS]:
+    enrolment = fold.enrolment(config.enrolment)
+    for name in fold.tests:
         if name == config.enrolment:
             continue
-        data = sets["train"] if crossed else sets[name]
-        part = read_part(folder / name, data.utt2spk)
-        _check_independent(part, donors, folder / name)
-        outcome = calibrate_part(part, donors, k, config.shift, config.shrinkage, enrolment)
+        part = fold.part(name)
+        outcome = calibrate_part(part, fold.donors, k, config.shift, config.shrinkage, enrolment)
         _report(outcome, part, folder / name, config)
-        _write_part(target / name, folder / name, part, outcome, donors)
+        _write_part(target / name, folder / name, part, outcome, fold.donors)
     fit = read_json(folder / "fit.json")
     write_json(
         target / "fit.json",
         fit | {"calibration": {"k": k, "validation": {str(n): v for n, v in scores.items()}}},
     )
     return k
-
-
-def _labels(part: Part, data: DataDir) -> np.ndarray:
-    """Labels ``(N, A)``."""
-    return labels_of(part, {name: data.attribute(name) for name in part.attributes})
-
-
-def _check_independent(part: Part, donors: Donors, folder: Path) -> None:
-    """Refuse test speakers who are their own nearest training speaker: they would borrow their own labels."""
-    if shared := sorted(set(part.speakers) & set(donors.speakers)):
-        what = f"{counted(len(shared), 'test speaker')} among the training speakers: {first_few(shared)}"
-        raise UserError(what, file=folder, hint="PLDC wants test speakers that were not trained on")
 
 
 def _report(outcome: Calibrated, part: Part, folder: Path, config: CalibrationConfig) -> None:
