@@ -12,7 +12,7 @@ from ser.core.log import clock, get_logger
 log = get_logger(__name__)
 
 EPILOG = """upstreams: a S3PRL name (fbank, mfcc, hubert_base, wavlm_large ...), s3prl:<entry>:<checkpoint>,
-hf:<folder or hub name> (HuBERT, WavLM, wav2vec2, w2v-BERT, Whisper ...), egemaps, compare.
+hf:<folder or hub name> (HuBERT, WavLM, wav2vec2, w2v-BERT, Whisper ...), papt:<folder>, egemaps, compare.
 Without --job all is done here. With --nj 4 --job 2 the second quarter is; when all four are done,
 --nj 4 --combine puts them together. What is done is not done again."""
 
@@ -31,6 +31,8 @@ def parser() -> Parser:
     parser.add_argument(
         "--skip-broken", action="store_true", help="leave out audio that cannot be used, and list it"
     )
+    parser.add_argument("--speakers", help="of which training speakers a personalised encoder makes others,"
+                        " as 'ser speakers' writes it")  # fmt: skip
     parser.add_argument("--allow-pipes", action="store_true", help="run commands that stand in wav.scp")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--whisper-context", choices=["length", "30s"], default="length",
@@ -75,6 +77,8 @@ def main(argv: list[str]) -> None:
         allow_pipes=options.allow_pipes,
     )
     upstream = load_upstream(options.upstream, options.device, context=context)
+    if options.speakers is not None:
+        upstream.assign_speakers(Path(options.speakers))
     extraction = Extraction(data, Path(options.feats), upstream, settings)
     if options.job is not None:
         extraction.run(options.nj, options.job)

@@ -15,17 +15,20 @@ VERBS = {
     "prepare": "raw corpus -> data directories; validate, fix, subset, split, combine, copy",
     "lint": "data directories of an experiment -> what is wrong with them, as text and page",
     "extract": "audio -> arks of pooled statistics and frames, with any upstream",
+    "units": "frames -> k-means units, which masked pre-training predicts",
+    "papt": "data, units and an encoder -> personalised encoder (masked pre-training)",
+    "speakers": "personalised encoder -> embeddings for speakers it was not trained on",
     "train": "features -> trained experiment (folds, seeds, learning-rate sweep)",
+    "finetune": "audio -> trained experiment, encoder and head together (folds, seeds)",
     "predict": "trained experiment -> predictions and utterance vectors; audio of one's own -> labels",
     "score": "predictions -> scores.json with intervals over speakers; --model: on another corpus",
+    "adapt": "trained experiment -> models adapted to the test speakers by similar training speakers",
+    "calibrate": "predictions -> predictions with similar speakers' label distribution (PLDC)",
     "benchmark": "experiments -> RESULTS.md, results.csv, report.html; matrix: training by test corpus",
 }
 
 # Verbs of the design that later releases fill; named here so that nobody takes their names.
-RESERVED = (
-    *("extract-text", "units", "papt", "finetune", "adapt"),
-    *("speakers", "calibrate", "fuse", "memory-train", "memory-predict"),
-)
+RESERVED = ("extract-text", "fuse", "memory-train", "memory-predict")
 
 
 def usage() -> str:

@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
     options = parser.instantiate(parser.parse_args(argv))
     if not 1 <= options.job <= options.nj:
         raise UserError("--job counts from 1 to --nj", value=f"{options.job} of {options.nj}")
-    names = ("name", "task", "model", "optimizer", "validation", "search")
+    names = ("name", "task", "model", "speaker", "optimizer", "validation", "search")
     train_experiment(
         TrainConfig(**{name: options[name] for name in names}),
         Sources(

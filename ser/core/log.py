@@ -29,9 +29,9 @@ def get_logger(name: str) -> logging.Logger:
 
 
 @contextlib.contextmanager
-def log_to_file(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Write this package's messages to a file as well, anew, while the block runs."""
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+def log_to_file(path: str | os.PathLike[str], append: bool = False) -> Iterator[None]:
+    """Write this package's messages to a file as well, anew or at its end, while the block runs."""
+    handler = logging.FileHandler(path, mode="a" if append else "w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     root = logging.getLogger("ser")
     root.addHandler(handler)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ser.core.errors import UserError
+from ser.downstream.speaker_config import SpeakerConfig
 
 
 @dataclass
@@ -45,16 +46,20 @@ class ModelConfig:
             normal scores (``quantile``: for functionals), by each speaker's own mean and deviation
             (``speaker``: uses all of a speaker's audio, test speakers' too), or not (``none``).
         head: ``linear``; ``superb`` (Linear(D, hidden), Linear(hidden, out), no activation between);
-            ``mlp`` (Linear, ReLU, dropout, Linear).
-        hidden: width of ``superb`` and ``mlp``.
-        dropout: before the head, and inside ``mlp``.
+            ``mlp`` (Linear, ReLU, dropout, Linear); ``interpreter`` (PAPT's: Linear, ReLU, dropout and
+            BatchNorm twice, of 128 and 32, then Linear); ``transformer`` (each statistic, and the speaker,
+            a token).
+        hidden: width of ``superb``, ``mlp`` and ``transformer``.
+        depth: layers of ``transformer``.
+        dropout: before ``linear`` and ``mlp``, and inside the others.
     """
 
     layer: int | Literal["weighted"] = "weighted"
     pooling: Literal["mean", "mean+std", "std_per_layer"] = "mean"
     standardise: Literal["global", "quantile", "speaker", "none"] = "global"
-    head: Literal["linear", "superb", "mlp"] = "linear"
+    head: Literal["linear", "superb", "mlp", "interpreter", "transformer"] = "linear"
     hidden: int = 256
+    depth: int = 2
     dropout: float = 0.0
 
 
@@ -113,6 +118,7 @@ class TrainConfig:
         name: the system's name in tables; made of the options when empty.
         task: what is learnt.
         model: the model.
+        speaker: what it is told of the speaker; nothing by default.
         optimizer: the optimiser.
         validation: how choices are made.
         search: dotted option -> values to try, e.g. ``optimizer.lr: [0.001, 0.01]``; all combinations.
@@ -121,6 +127,7 @@ class TrainConfig:
     name: str = ""
     task: TaskConfig = field(default_factory=TaskConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    speaker: SpeakerConfig = field(default_factory=SpeakerConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     search: dict[str, list[Any]] = field(default_factory=dict)
@@ -155,11 +162,13 @@ class TrainConfig:
             ("optimizer.gradient_clipping", 0),
             ("validation.folds", 2),
             ("model.hidden", 1),
+            ("model.depth", 1),
         ):
             if read_option(self, name) < least:
                 raise UserError(f"{name} must be at least {least}", value=read_option(self, name))
         if not self.optimizer.lr > 0:
             raise UserError("optimizer.lr must be positive", value=self.optimizer.lr)
+        self.speaker.check(self.model.head, self.model.standardise)
 
     def candidates(self) -> Iterator[tuple[dict[str, Any], TrainConfig]]:
         """All combinations of ``search``: (options that vary, configuration with them set).
@@ -196,7 +205,7 @@ class TrainConfig:
         if frame_rate == 0:
             pooling = "functionals"
         name = self.name or ", ".join(filter(None, [layers, pooling, self.model.head]))
-        options = []
+        options = self.speaker.describe()
         if self.model.standardise == "speaker":
             options.append("per-speaker standardisation (transductive)")
         if self.model.standardise == "quantile":
@@ -225,7 +234,7 @@ def read_option(config: Any, name: str) -> Any:
     return value
 
 
-GROUPS = ("task", "model", "optimizer", "validation")
+GROUPS = ("task", "model", "speaker", "optimizer", "validation")
 
 
 def _replaced(config: Any, path: list[str], value: Any) -> Any:

@@ -54,6 +54,11 @@ class Ensemble:
                 file=list(trained_from.values())[1] / "fit.json",
                 hint="Run stage 8 (train) again, or choose with --seed and --fold",
             )
+        if any(saved.model.speaker is not None for saved in models):
+            raise UserError(
+                "trained with speaker vectors, which want a speaker's other audio", file=experiment.path,
+                hint="It predicts its own data: ser predict EXPERIMENT",
+            )  # fmt: skip
         return cls(members, models)
 
     @property

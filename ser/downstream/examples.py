@@ -107,20 +107,18 @@ def _open(scp: Path, utterances: Sequence[str]) -> ArkReader:
 
 
 @dataclass
-class Examples:
-    """Everything known of N utterances; row i of each member is the same utterance.
+class Labels:
+    """Speakers and labels of N utterances; row i of each member is the same utterance.
 
     Args:
         utterances: ids.
         speakers: the speaker of each.
-        pooled: features, (S, L, D) each.
         classes: (N,) class indices, ``MISSING_CLASS`` where there is no label.
         targets: (N, A) attributes in the label's units, NaN where there is no label.
     """
 
     utterances: list[str]
     speakers: list[str]
-    pooled: PooledFeatures
     classes: Tensor
     targets: Tensor
 
@@ -133,6 +131,17 @@ class Examples:
     def rows(self, utterances: Sequence[str]) -> Tensor:
         """Row numbers of some utterances, (n,)."""
         return torch.tensor([self._row_of[utterance] for utterance in utterances], dtype=torch.long)
+
+
+@dataclass
+class Examples(Labels):
+    """Everything known of N utterances.
+
+    Args:
+        pooled: features, (S, L, D) each.
+    """
+
+    pooled: PooledFeatures
 
 
 def statistics_needed(pooling: str, feats: Path) -> int:
@@ -172,22 +181,37 @@ def load_examples(
         UserError: when features are missing, an attribute is not declared in labels.yaml, or an
             utterance is in two sets.
     """
-    utterances = [utterance for data, _ in sets for utterance in data.utterances]
-    if len(set(utterances)) < len(utterances):
-        twice = sorted(set(sets[0][0].utterances) & set(sets[1][0].utterances))
-        raise UserError(f"{len(twice)} utterances are in two sets", file=sets[1][0].path, value=twice[0])
-    speakers = [data.utt2spk[utterance] for data, _ in sets for utterance in data.utterances]
+    labels = load_labels([data for data, _ in sets], classes, attributes)
     pooled = PooledFeatures({Path(feats): data.utterances for data, feats in sets}, statistics)
     if standardise == "speaker":
-        pooled.standardise_by_speaker(speakers)
+        pooled.standardise_by_speaker(labels.speakers)
+    return Examples(labels.utterances, labels.speakers, labels.classes, labels.targets, pooled)
+
+
+def load_labels(sets: Sequence[DataDir], classes: Sequence[str], attributes: Sequence[str]) -> Labels:
+    """Labels of one or more data directories, one after the other.
+
+    Args:
+        sets: every label may be missing for some utterances.
+        classes: names in the order of the model's outputs, or none.
+        attributes: names in the order of the model's outputs.
+
+    Raises:
+        UserError: when an attribute is not declared in labels.yaml, or an utterance is in two sets.
+    """
+    utterances = [utterance for data in sets for utterance in data.utterances]
+    if len(set(utterances)) < len(utterances):
+        twice = sorted(set(sets[0].utterances) & set(sets[1].utterances))
+        raise UserError(f"{len(twice)} utterances are in two sets", file=sets[1].path, value=twice[0])
+    speakers = [data.utt2spk[utterance] for data in sets for utterance in data.utterances]
     numbers, targets = [], []
-    for data, _ in sets:
+    for data in sets:
         index = {name: number for number, name in enumerate(classes)}
         class_of = data.classes_of() if classes else {}
         numbers += [index[class_of[u]] if u in class_of else MISSING_CLASS for u in data.utterances]
         columns = [_column(data, name) for name in attributes]
         targets.append(torch.tensor(columns).reshape(len(attributes), len(data.utterances)).T)
-    return Examples(utterances, speakers, pooled, torch.tensor(numbers), torch.cat(targets))
+    return Labels(utterances, speakers, torch.tensor(numbers), torch.cat(targets))
 
 
 def _column(data: DataDir, name: str) -> list[float]:

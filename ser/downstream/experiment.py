@@ -6,13 +6,21 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ser.core.config import Parser, to_plain
 from ser.core.errors import UserError
 from ser.core.files import read_json, read_yaml, sha256, write_yaml
 from ser.data.datadir import DataDir
+from ser.data.table import read_table
 from ser.downstream.config import TrainConfig
+from ser.downstream.finetune_config import FinetuneConfig
+
+if TYPE_CHECKING:
+    from ser.upstream.base import Upstream
+
+# Keys of config.yaml, by which the two kinds of experiment are told apart.
+TRAINED, FINE_TUNED = "train", "finetune"
 
 
 @dataclass
@@ -64,13 +72,78 @@ class Sources:
         digest = hashlib.sha256()
         for name, (data, feats) in self.pairs().items():
             digest.update(name.encode())
-            for table in sorted(data.glob("*")):
-                if table.is_file() and table.name != "wav.scp":
-                    digest.update(f"{table.name} {sha256(table)}\n".encode())
+            hash_tables(digest, data)
             for part in ("meta.yaml", "pooled_mean.scp"):
                 if (feats / part).is_file():
                     digest.update(sha256(feats / part).encode())
         return digest.hexdigest()
+
+
+@dataclass
+class AudioSources:
+    """Where a fine-tuned experiment's data are, and what hears them.
+
+    Args:
+        data: training data directory (or, for cross-validation, the only one).
+        upstream: name of the encoder to start from.
+        validation_data: the corpus's validation set, if it has one.
+        test_data: the corpus's test sets; empty for cross-validation.
+        context: what Whisper sees: ``length`` or ``30 s``.
+        speakers: for a personalised encoder: of which training speakers others are made (``ser speakers``).
+        skip_broken: leave out audio that cannot be used, instead of stopping.
+    """
+
+    data: Path
+    upstream: str
+    validation_data: Path | None = None
+    test_data: list[Path] = field(default_factory=list)
+    context: str = "length"
+    speakers: Path | None = None
+    skip_broken: bool = False
+
+    def check(self) -> None:
+        """Refuse a validation set without a test set.
+
+        Raises:
+            UserError: naming the options.
+        """
+        if not self.test_data and self.validation_data is not None:
+            raise UserError("a validation set without a test set", hint="Give --test-data")
+
+    def pairs(self) -> dict[str, tuple[Path, None]]:
+        """Source name -> (data directory, no features), as ``Sources`` has it."""
+        found: dict[str, tuple[Path, None]] = {"train": (self.data, None)}
+        if self.validation_data is not None:
+            found["validation"] = (self.validation_data, None)
+        for data in self.test_data:
+            if data.name in found:
+                raise UserError("two sets of one name", value=data.name, hint="Rename the data directory")
+            found[data.name] = (data, None)
+        return found
+
+    def fingerprint(self, upstream: Upstream) -> str:
+        """Changes when any label, split, audio file's size or the upstream does; not with time or place."""
+        digest = hashlib.sha256()
+        for name, (data, _) in self.pairs().items():
+            digest.update(name.encode())
+            hash_tables(digest, data)
+            for key, entry in read_table(data / "wav.scp").items():
+                size = Path(entry).stat().st_size if Path(entry).is_file() else entry
+                digest.update(f"{key} {size}\n".encode())
+        facts = {key: value for key, value in asdict(upstream.info).items() if key != "name"}
+        facts |= {"settings": dict(upstream.settings), "skip_broken": self.skip_broken}
+        digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
+        return digest.hexdigest()
+
+
+def hash_tables(digest: hashlib._Hash, data: Path) -> None:
+    """Add a data directory's tables to a digest; wav.scp aside, which has paths in it."""
+    for table in sorted(data.glob("*")):
+        if table.is_file() and table.name != "wav.scp":
+            digest.update(f"{table.name} {sha256(table)}\n".encode())
+
+
+KINDS = {TRAINED: (TrainConfig, Sources), FINE_TUNED: (FinetuneConfig, AudioSources)}
 
 
 @dataclass(frozen=True)
@@ -98,18 +171,25 @@ class Experiment:
             raise UserError("no trained fold", file=self.path, hint="Run stage 8 (train)")
         return found
 
-    def load_config(self) -> tuple[TrainConfig, Sources]:
+    def is_fine_tuned(self) -> bool:
+        """Whether it learns from audio (``ser finetune``), not from features (``ser train``)."""
+        return FINE_TUNED in read_yaml(self.path / "config.yaml")
+
+    def load_config(self) -> tuple[TrainConfig | FinetuneConfig, Sources | AudioSources]:
         """The resolved configuration that ``save_config`` wrote."""
         saved = read_yaml(self.path / "config.yaml")
         parser = Parser(prog="ser predict")
-        parser.add_class_arguments(TrainConfig, "train")
-        parser.add_class_arguments(Sources, "sources")
+        name = FINE_TUNED if FINE_TUNED in saved else TRAINED
+        config, sources = KINDS[name]
+        parser.add_class_arguments(config, name)
+        parser.add_class_arguments(sources, "sources")
         loaded = parser.instantiate(parser.parse_object(saved))
-        return loaded.train, loaded.sources
+        return loaded[name], loaded.sources
 
-    def save_config(self, config: TrainConfig, sources: Sources) -> None:
+    def save_config(self, config: TrainConfig | FinetuneConfig, sources: Sources | AudioSources) -> None:
         """Write config.yaml, from which training and prediction can be repeated."""
-        write_yaml(self.path / "config.yaml", {"train": to_plain(config), "sources": to_plain(sources)})
+        name = FINE_TUNED if isinstance(config, FinetuneConfig) else TRAINED
+        write_yaml(self.path / "config.yaml", {name: to_plain(config), "sources": to_plain(sources)})
 
     def is_trained(self, seed: int, fold: str, fingerprint: str) -> bool:
         """Whether this fold was trained, to its end, from the same configuration, data and features."""
@@ -123,14 +203,19 @@ class Experiment:
             return False
 
 
-def training_fingerprint(config: TrainConfig, sources: Sources) -> str:
-    """Hash of everything that a fold's model depends on, seed and fold aside."""
-    text = json.dumps([asdict(config), sources.fingerprint()], sort_keys=True)
+def training_fingerprint(config: TrainConfig | FinetuneConfig, sources: str) -> str:
+    """Hash of everything that a fold's model depends on, seed and fold aside.
+
+    Args:
+        config: the options.
+        sources: fingerprint of the data, and of features or upstream.
+    """
+    text = json.dumps([asdict(config), sources], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def load_sets(sources: Sources) -> dict[str, tuple[DataDir, Path]]:
-    """Source name -> (loaded data directory, features).
+def load_sets(sources: Sources | AudioSources) -> dict[str, tuple[DataDir, Path | None]]:
+    """Source name -> (loaded data directory, features; None where the audio itself is used).
 
     Raises:
         UserError: when the sets disagree on classes.
@@ -149,11 +234,26 @@ def load_sets(sources: Sources) -> dict[str, tuple[DataDir, Path]]:
 
 
 def write_info(
-    experiment: Experiment, config: TrainConfig, feats: Path, protocol: str, task: Any, data: DataDir
+    experiment: Experiment,
+    description: tuple[str, list[str]],
+    upstream: dict[str, Any],
+    protocol: str,
+    task: Any,
+    data: DataDir,
+    **others: Any,
 ) -> None:
-    """Write info.yaml: what tables say of this system besides its scores."""
-    upstream, timing = read_yaml(feats / "meta.yaml"), feats / "timing.json"
-    name, options = config.describe(upstream["layers"], upstream["frame_rate"])
+    """Write info.yaml: what tables say of this system besides its scores.
+
+    Args:
+        experiment: where.
+        description: (name, notable options).
+        upstream: content of meta.yaml, or the like.
+        protocol: who is tested, in words.
+        task: the outputs by name.
+        data: the training data.
+        others: further entries (``timing``, ``transductive``).
+    """
+    name, options = description
     write_yaml(
         experiment.path / "info.yaml",
         {
@@ -166,6 +266,6 @@ def write_info(
             "derived": list(data.labels.derived),
             "ranges": {name: to_plain(data.labels.attributes[name]) for name in task.attributes},
             "upstream": upstream,
-            "timing": read_json(timing) if timing.is_file() else None,
+            **others,
         },
     )

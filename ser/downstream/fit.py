@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -15,12 +14,15 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ser.core.log import get_logger
-from ser.core.seed import seed_everything
+from ser.core.seed import derive_seed, seed_everything
+from ser.data.speakers import is_known
 from ser.downstream.config import TrainConfig
-from ser.downstream.examples import Examples
+from ser.downstream.examples import Examples, Labels
+from ser.downstream.heads import settle_batchnorm
 from ser.downstream.losses import MISSING_CLASS, class_weights, task_loss
 from ser.downstream.model import UtteranceModel
 from ser.downstream.saved import SavedModel, fit_scale
+from ser.downstream.voices import Voices
 from ser.engine.loop import BestEpoch, train_epochs
 from ser.metrics.categorical import confusion, uar, wa
 from ser.metrics.continuous import ccc
@@ -61,6 +63,8 @@ class Fit:
         rows: the rows to learn from, (n,).
         seed: of initial values, order of batches and dropout.
         accelerator: where it runs.
+        start: a trained model to go on from, whose standardisation and scales are kept; None for a new one.
+        utterance_weights: weight of every utterance of the examples in the loss, (N,); None for 1 each.
     """
 
     def __init__(
@@ -71,53 +75,69 @@ class Fit:
         rows: Tensor,
         seed: int,
         accelerator: Accelerator,
+        start: SavedModel | None = None,
+        utterance_weights: Tensor | None = None,
     ) -> None:
         seed_everything(seed)
         self.config, self.task, self.examples, self.rows = config, task, examples, rows
         self.accelerator = accelerator
         self._order = torch.Generator().manual_seed(seed)
         self._passes = itertools.chain.from_iterable(self._pass() for _ in itertools.count())
-        model = UtteranceModel(config.model, examples.pooled.shape, task.outputs)
-        if config.model.standardise in ("global", "quantile"):
-            model.standardiser.fit(examples.pooled.take(part) for part in rows.split(PREDICTION_BATCH))
+        model = self._new_model() if start is None else copy.deepcopy(start.model)
         options = config.optimizer
         groups = model.parameter_groups(options.lr, options.weight_decay, options.layer_weights_lr_factor)
         self.model, self.optimizer = accelerator.prepare(model, torch.optim.AdamW(groups))
-        scales = [fit_scale(column) for column in examples.targets[rows].T]
+        if start is None:
+            scales = [fit_scale(column) for column in examples.targets[rows].T]
+        else:
+            scales = [start.attributes[name] for name in task.attributes]
         self.result = SavedModel(
             accelerator.unwrap_model(self.model),
             config.model,
             examples.pooled.shape,
             task.classes,
             dict(zip(task.attributes, scales, strict=True)),
+            config.speaker if start is None else start.speaker,
         )
         mean = torch.tensor([scale.mean for scale in scales])
         deviation = torch.tensor([scale.deviation for scale in scales])
         self._targets = ((examples.targets - mean) / deviation).to(accelerator.device)
         self._classes = examples.classes.to(accelerator.device)
         self._standardised = self._standardise_all()
+        self._voices = self._hear_speakers()
+        self._utterance_weights = None
+        if utterance_weights is not None:
+            self._utterance_weights = utterance_weights.to(accelerator.device)
         self._weights = None
         if task.classes and config.task.class_weights == "balanced":
             self._weights = class_weights(examples.classes[rows], len(task.classes)).to(accelerator.device)
 
     def epochs(self) -> Iterator[float]:
         """Train epoch by epoch; yields each epoch's mean loss."""
-        return train_epochs(
-            self.model,
-            self.optimizer,
-            self._batches,
-            self._loss,
-            self.accelerator,
-            self.config.optimizer.epochs,
-            self.config.optimizer.gradient_clipping,
-        )
+        options = self.config.optimizer
+        for loss in train_epochs(
+            self.model, self.optimizer, self._batches, self._loss, self.accelerator,
+            options.epochs, options.gradient_clipping,
+        ):  # fmt: skip
+            self._settle()
+            yield loss
+
+    def _new_model(self) -> UtteranceModel:
+        """A model with random values, standardising by the moments or quantiles of the rows."""
+        pooled = self.examples.pooled
+        names = sorted({each for row in self.rows.tolist() if is_known(each := self.examples.speakers[row])})
+        speaker = self.config.speaker
+        model = UtteranceModel(self.config.model, pooled.shape, self.task.outputs, speaker, names)
+        if self.config.model.standardise in ("global", "quantile"):
+            model.standardiser.fit(pooled.take(part) for part in self.rows.split(PREDICTION_BATCH))
+        return model
 
     @torch.inference_mode()
     def predict(self, rows: Tensor) -> Tensor:
         """Class probabilities, then attributes in the label's units: (n,) -> (n, K + A)."""
         self.model.eval()
         parts = rows.split(PREDICTION_BATCH)
-        vectors = (self.result.model.merge(self._features(part)) for part in parts)
+        vectors = (self._vectors(self.result.model, part) for part in parts)
         return torch.cat([self.result.predict(part).cpu() for part in vectors])
 
     def _batches(self) -> Iterator[Tensor]:
@@ -136,12 +156,36 @@ class Fit:
     def _loss(self, model: torch.nn.Module, rows: Tensor) -> Tensor:
         """The objective of one batch."""
         return task_loss(
-            model.head(model.merge(self._features(rows))),
+            model.head(self._vectors(model, rows)),
             self._classes[rows],
             self._targets[rows],
             self._weights,
             self.config.task,
+            None if self._utterance_weights is None else self._utterance_weights[rows],
         )
+
+    def _vectors(self, model: UtteranceModel, rows: Tensor) -> Tensor:
+        """What the head sees of some rows: (n,) -> (n, S D), or wider."""
+        return model.merge(self._features(rows), model.speaker_vectors(self._voices, rows))
+
+    @torch.no_grad()
+    def _hear_speakers(self) -> Voices | None:
+        """Speakers' statistics, of all their utterances among the examples; None if the model wants none."""
+        if self.result.model.speaker is None:
+            return None
+        parts = torch.arange(len(self.examples)).split(PREDICTION_BATCH)
+        features = (self._features(part) for part in parts)
+        return Voices.of(features, self.examples.speakers, self.result.model.speaker.reduce)
+
+    @torch.no_grad()
+    def _settle(self) -> None:
+        """What of the model follows from its weights: speakers' voices, BatchNorm's statistics."""
+        model = self.result.model
+        model.remember(self._voices)
+        if any(isinstance(module, torch.nn.BatchNorm1d) for module in model.head.modules()):
+            # One batch, since the statistics are to be those of all utterances.
+            parts = self.rows.split(PREDICTION_BATCH)
+            settle_batchnorm(model.head, torch.cat([self._vectors(model, part) for part in parts]))
 
     @torch.no_grad()
     def _standardise_all(self) -> Tensor | None:
@@ -192,9 +236,6 @@ def choose(
 ) -> Choice:
     """Try every candidate of ``config.search``; the best validation metric decides option and epoch.
 
-    The trainings of a candidate's splits advance epoch by epoch together, and their validation
-    predictions are pooled before the metric is taken: one number an epoch, on every held-out speaker.
-
     Args:
         config: with or without ``search``.
         task: the outputs.
@@ -209,17 +250,7 @@ def choose(
             Fit(candidate, task, examples, learn, derive_seed(seed, "split", number), accelerator)
             for number, (learn, _) in enumerate(splits)
         ]
-        best, model = BestEpoch(candidate.optimizer.patience), None
-        rows = torch.cat([validate for _, validate in splits])
-        for epoch, losses in enumerate(zip(*(fit.epochs() for fit in fits), strict=True), start=1):
-            predictions = torch.cat(
-                [fit.predict(validate) for fit, (_, validate) in zip(fits, splits, strict=True)]
-            )
-            value = validation_metric(predictions, examples, rows, task, candidate.validation.metric)
-            if best.update(epoch, sum(losses) / len(losses), value) and len(splits) == 1:
-                model = copy.deepcopy(fits[0].result)
-            if best.exhausted(epoch):
-                break
+        best, model = best_epoch(fits, [validate for _, validate in splits])
         trials.append({"options": options, "metric": best.value, "epoch": best.epoch})
         if options:
             shown = ", ".join(f"{name} {value}" for name, value in options.items())
@@ -231,6 +262,37 @@ def choose(
     return chosen
 
 
+def best_epoch(fits: Sequence[Fit], validation: Sequence[Tensor]) -> tuple[BestEpoch, SavedModel | None]:
+    """Train to the best epoch by validation.
+
+    The trainings of several splits advance epoch by epoch together, and their validation predictions
+    are pooled before the metric is taken: one number an epoch, on every held-out speaker.
+
+    Args:
+        fits: a training of each split, of one configuration.
+        validation: the rows that each is validated on.
+
+    Returns:
+        The best epoch, and its model where there is one split.
+    """
+    best, model = BestEpoch(fits[0].config.optimizer.patience), None
+    for epoch, losses in enumerate(zip(*(fit.epochs() for fit in fits), strict=True), start=1):
+        value = pooled_metric(fits, validation)
+        if best.update(epoch, sum(losses) / len(losses), value) and len(fits) == 1:
+            model = copy.deepcopy(fits[0].result)
+        if best.exhausted(epoch):
+            break
+    return best, model
+
+
+def pooled_metric(fits: Sequence[Fit], validation: Sequence[Tensor]) -> float:
+    """The validation metric of all splits' predictions together; arguments as those of ``best_epoch``."""
+    predictions = torch.cat([fit.predict(rows) for fit, rows in zip(fits, validation, strict=True)])
+    first = fits[0]
+    metric = first.config.validation.metric
+    return validation_metric(predictions, first.examples, torch.cat(list(validation)), first.task, metric)
+
+
 def train_chosen(
     choice: Choice, task: Task, examples: Examples, rows: Tensor, seed: int, accelerator: Accelerator
 ) -> SavedModel:
@@ -238,15 +300,18 @@ def train_chosen(
     if choice.best_model is not None:
         return choice.best_model
     fit = Fit(choice.config, task, examples, rows, derive_seed(seed, "all"), accelerator)
-    for epoch, _ in enumerate(fit.epochs(), start=1):
-        if epoch == choice.best.epoch:
+    return trained_to(fit, choice.best.epoch)
+
+
+def trained_to(fit: Fit, epoch: int) -> SavedModel:
+    """The model after so many epochs, at least one."""
+    for done, _ in enumerate(fit.epochs(), start=1):
+        if done == epoch:
             break
     return fit.result
 
 
-def validation_metric(
-    predictions: Tensor, examples: Examples, rows: Tensor, task: Task, metric: str
-) -> float:
+def validation_metric(predictions: Tensor, examples: Labels, rows: Tensor, task: Task, metric: str) -> float:
     """The metric that chooses, on utterances that have the label.
 
     Args:
@@ -271,13 +336,3 @@ def validation_metric(
             scores.append(ccc(targets[known, column].numpy(), found.numpy()))
         values.append(sum(scores) / len(scores))
     return float(sum(values) / len(values)) if values else float("nan")
-
-
-def derive_seed(seed: int, *names: object) -> int:
-    """A seed for a part of the work that does not depend on what ran before it.
-
-    >>> derive_seed(0, "split", 1) == derive_seed(0, "split", 1) != derive_seed(0, "split", 2)
-    True
-    """
-    text = ":".join(map(str, (seed, *names)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -11,7 +11,10 @@ from ser.downstream.config import ModelConfig
 from ser.downstream.heads import make_head
 from ser.downstream.layers import LayerWeights, SingleLayer
 from ser.downstream.pooling import masked_mean, pooled_statistics
+from ser.downstream.speaker import SpeakerBranch, token_sizes
+from ser.downstream.speaker_config import SpeakerConfig
 from ser.downstream.standardise import NormalScores, Standardiser
+from ser.downstream.voices import NOBODY, Voices
 
 
 class UtteranceModel(nn.Module):
@@ -23,32 +26,83 @@ class UtteranceModel(nn.Module):
     merged frames; with S = 2 and one layer, exactly its mean and deviation; with S = 2 and learned
     weights it is the approximation ``std_per_layer``.
 
+    A speaker's vector p_s, where there is one, joins the merged statistics before the head.
+
     Args:
         config: the model's options.
         shape: (S, L, D) of the pooled statistics.
         outputs: number of classes plus attributes.
+        speaker: what the model is told of the speaker.
+        speakers: the training speakers, for learned embeddings.
     """
 
-    def __init__(self, config: ModelConfig, shape: Sequence[int], outputs: int) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        shape: Sequence[int],
+        outputs: int,
+        speaker: SpeakerConfig | None = None,
+        speakers: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self.statistics, num_layers, dim = shape
         self.standardiser = NormalScores(shape) if config.standardise == "quantile" else Standardiser(shape)
         self.layers = (
             LayerWeights(num_layers) if config.layer == "weighted" else SingleLayer(num_layers, config.layer)
         )
-        self.head = make_head(config, self.statistics * dim, outputs)
+        told = speaker or SpeakerConfig()
+        # The head first: what a seed gives it does not depend on the speaker's part.
+        self.head = make_head(config, token_sizes(told, self.statistics, dim), outputs)
+        self.speaker = None
+        if told.representation != "none":
+            self.speaker = SpeakerBranch(told, speakers, self.statistics, dim)
 
-    def embed(self, pooled: Tensor) -> Tensor:
-        """The utterance vector that the head sees: (B, S, L, D) -> (B, S D)."""
-        return self.merge(self.standardiser(pooled))
+    def embed(self, pooled: Tensor, speakers: Tensor | None = None) -> Tensor:
+        """The utterance vector that the head sees, that of ``merge``."""
+        return self.merge(self.standardiser(pooled), speakers)
 
-    def merge(self, standardised: Tensor) -> Tensor:
-        """The same from standardised statistics, which training computes once: (B, S, L, D) -> (B, S D)."""
-        return self.layers(standardised).flatten(1)
+    def merge(self, standardised: Tensor, speakers: Tensor | None = None) -> Tensor:
+        """The same from standardised statistics, which training computes once.
 
-    def forward(self, pooled: Tensor) -> Tensor:
+        Args:
+            standardised: (B, S, L, D).
+            speakers: (B, S D) of ``speaker_vectors``, where the model is told of speakers.
+
+        Returns:
+            (B, S D), or wider by what the speaker adds.
+        """
+        merged = self.layers(standardised)
+        return merged.flatten(1) if self.speaker is None else self.speaker.join(merged, speakers)
+
+    def speaker_vectors(self, voices: Voices | None, rows: Tensor) -> Tensor | None:
+        """p_s of the speakers of some utterances, 0 where nobody is known; None for models without.
+
+        Args:
+            voices: of the utterances' speakers.
+            rows: (n,) of the utterances.
+
+        Returns:
+            (n, S D).
+        """
+        if self.speaker is None:
+            return None
+        statistics = voices.statistics
+        present, place = voices.row_of[rows.cpu()].unique(return_inverse=True)
+        known = present[present != NOBODY]
+        names = [voices.speakers[row] for row in known.tolist()]
+        vectors = self.layers(statistics[known.to(statistics.device)]).flatten(1)
+        found = self.speaker.represent(names, vectors) if names else vectors
+        nobody = found.new_zeros(len(present) - len(known), found.shape[1])
+        return torch.cat([nobody, found])[place.to(found.device)]
+
+    def remember(self, voices: Voices | None) -> None:
+        """Keep what unseen speakers are compared with, as the weights are now."""
+        if self.speaker is not None:
+            self.speaker.remember(voices.speakers, self.layers(voices.statistics).flatten(1))
+
+    def forward(self, pooled: Tensor, speakers: Tensor | None = None) -> Tensor:
         """Class scores, then attribute values: (B, S, L, D) -> (B, K + A)."""
-        return self.head(self.embed(pooled))
+        return self.head(self.embed(pooled, speakers))
 
     def forward_frames(self, layers: Sequence[Tensor], lengths: Tensor) -> Tensor:
         """The same prediction from frames: L tensors (B, F, D) and lengths (B,) -> (B, K + A).
@@ -63,10 +117,11 @@ class UtteranceModel(nn.Module):
         return self.head(masked_mean(merged, lengths))
 
     def parameter_groups(self, lr: float, weight_decay: float, layer_weights_factor: float) -> list[dict]:
-        """Optimiser groups: head matrices; head biases and layer weights, which do not decay."""
+        """Optimiser groups: matrices of head and speaker; biases and layer weights, which do not decay."""
         merging = list(self.layers.parameters())
-        matrices = [p for p in self.head.parameters() if p.dim() > 1]
-        biases = [p for p in self.head.parameters() if p.dim() == 1]
+        others = [*self.head.parameters(), *(self.speaker.parameters() if self.speaker else ())]
+        matrices = [p for p in others if p.dim() > 1]
+        biases = [p for p in others if p.dim() == 1]
         groups = [
             {"params": matrices, "lr": lr, "weight_decay": weight_decay},
             {"params": biases, "lr": lr, "weight_decay": 0.0},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,48 +13,119 @@ from ser.core.errors import UserError
 from ser.core.files import read_json, whole_file, write_yaml
 from ser.core.log import get_logger, progress
 from ser.data.arks import ArkWriter
+from ser.data.datadir import DataDir
+from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, load_examples
-from ser.downstream.experiment import Experiment, load_sets, training_fingerprint
+from ser.downstream.experiment import AudioSources, Experiment, Sources, load_sets, training_fingerprint
 from ser.downstream.fit import PREDICTION_BATCH
 from ser.downstream.protocol import Part
 from ser.downstream.saved import SavedModel
 from ser.downstream.train import make_folds
+from ser.downstream.voices import Voices
 
 logger = get_logger(__name__)
+
+
+class Outputs(Protocol):
+    """Names of a model's outputs: classes, then attributes."""
+
+    classes: list[str]
+    attributes: Mapping[str, object]
 
 
 def predict_experiment(experiment: Experiment, parts: Iterable[str] = ("test",)) -> None:
     """Write predictions and utterance vectors of every trained fold.
 
     Args:
-        experiment: trained by ``train_experiment``; data and features are those of its config.yaml.
+        experiment: of ``train_experiment`` or ``finetune_experiment``; data, and features or upstream, are
+            those of its config.yaml.
         parts: of ``train``, ``validation``, ``test``; ``test`` stands for all test sets.
 
     Raises:
-        UserError: when a fold is missing, or was trained on other data or features than there are now.
+        UserError: when a fold is missing, or was trained on other data, features or upstream than there
+            are now.
     """
     config, sources = experiment.load_config()
     sets = load_sets(sources)
+    if isinstance(sources, AudioSources):
+        # Not for what runs on features: it wants an encoder's libraries.
+        from ser.downstream.predict_audio import AudioPredictor
+
+        predictor: FeaturePredictor | AudioPredictor = AudioPredictor(experiment, config, sources, sets)
+    else:
+        predictor = FeaturePredictor(config, sources, sets)
     folds = {fold.name: fold for fold in make_folds(sets)}
-    fingerprint = training_fingerprint(config, sources)
-    loaded: dict[str, Examples] = {}
+    # What speakers are enrolled on is not predicted: their vectors would be made of it.
+    enrolment = config.speaker.enrolment if isinstance(config, TrainConfig) else None
     folders = experiment.fold_dirs()
     for folder in progress(folders, len(folders), f"predict {experiment.path.name}"):
         fit = read_json(folder / "fit.json")
-        if fit["fingerprint"] != fingerprint or fit["fold"] not in folds:
+        if fit["fingerprint"] != predictor.fingerprint or fit["fold"] not in folds:
             raise UserError(
                 "trained on other data, features or options than there are now",
                 file=folder / "fit.json",
                 hint="Run stage 8 (train) again",
             )
-        saved = SavedModel.load(folder / "model.safetensors")
+        predictor.load(folder / "model.safetensors")
         fold = folds[fit["fold"]]
-        for name, part in wanted_parts(fold.train, fold.validation, fold.tests, parts).items():
-            if part.source not in loaded:
-                loaded[part.source] = load_examples(
-                    [sets[part.source]], [], [], saved.shape[0], config.model.standardise
-                )
-            write_predictions(folder / name, saved, loaded[part.source], part.utterances)
+        tests = {name: part for name, part in fold.tests.items() if name != enrolment}
+        for name, part in wanted_parts(fold.train, fold.validation, tests, parts).items():
+            write_predictions(folder / name, predictor.saved, *predictor.predict(part))
+
+
+class FeaturePredictor:
+    """Predicts from pooled features.
+
+    Args:
+        config: of the experiment.
+        sources: data and features.
+        sets: loaded data directories by name.
+
+    Attributes:
+        fingerprint: of what there is now.
+        saved: the fold's model.
+    """
+
+    def __init__(self, config: TrainConfig, sources: Sources, sets: dict[str, tuple[DataDir, Path]]) -> None:
+        self.config, self.sets = config, sets
+        self.fingerprint = training_fingerprint(config, sources.fingerprint())
+        self._loaded: dict[str, Examples] = {}
+
+    def load(self, path: Path) -> None:
+        """Take up a fold's model."""
+        self.saved = SavedModel.load(path)
+
+    @torch.inference_mode()
+    def predict(self, part: Part) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Utterances, their vectors ``(n, S D)`` and predictions ``(n, K + A)``."""
+        examples, model = self._examples(part.source), self.saved.model
+        voices = self._voices(part.source)
+        rows = examples.rows(part.utterances).split(PREDICTION_BATCH)
+        vectors = torch.cat(
+            [model.embed(examples.pooled.take(some), model.speaker_vectors(voices, some)) for some in rows]
+        )
+        return part.utterances, vectors.numpy(), self.saved.predict(vectors).numpy()
+
+    def _examples(self, source: str) -> Examples:
+        """Features of a data directory."""
+        if source not in self._loaded:
+            standardise = self.config.model.standardise
+            self._loaded[source] = load_examples(
+                [self.sets[source]], [], [], self.saved.shape[0], standardise
+            )
+        return self._loaded[source]
+
+    def _voices(self, source: str) -> Voices | None:
+        """Statistics of a data directory's speakers; of test speakers, from the set they are enrolled on."""
+        model, enrolment = self.saved.model, self.config.speaker.enrolment
+        if model.speaker is None:
+            return None
+        heard = enrolment if enrolment is not None and source not in ("train", "validation") else source
+        examples = self._examples(heard)
+        parts = torch.arange(len(examples)).split(PREDICTION_BATCH)
+        features = (model.standardiser(examples.pooled.take(part)) for part in parts)
+        voices = Voices.of(features, examples.speakers, model.speaker.reduce)
+        return voices if heard == source else voices.lent_to(self._examples(source).speakers)
 
 
 def wanted_parts(
@@ -77,29 +149,25 @@ def wanted_parts(
     return found
 
 
-@torch.inference_mode()
-def write_predictions(folder: Path, saved: SavedModel, examples: Examples, utterances: list[str]) -> None:
+def write_predictions(
+    folder: Path, saved: Outputs, utterances: list[str], vectors: np.ndarray, values: np.ndarray
+) -> None:
     """Write pred.ark/scp, pred.txt, columns.yaml and emb.ark/scp of some utterances.
 
     Predictions are written last, so that their presence tells that all is there.
 
     Args:
         folder: exp/<tag>/seed<k>/fold<j>/<set>.
-        saved: the fold's model.
-        examples: features of a set.
-        utterances: which of them, in the order to write.
+        saved: the fold's model, which names the columns.
+        utterances: n of them, in the order to write.
+        vectors: ``(n, D)``.
+        values: ``(n, K + A)``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_yaml(folder / "columns.yaml", {"classes": saved.classes, "attributes": list(saved.attributes)})
-    rows = examples.rows(utterances)
-    outputs = []
     with ArkWriter(folder / "emb") as writer:
-        for part in rows.split(PREDICTION_BATCH):
-            vectors = saved.model.embed(examples.pooled.take(part))
-            outputs.append(saved.predict(vectors))
-            for row, vector in zip(part.tolist(), vectors.numpy(), strict=True):
-                writer.write(examples.utterances[row], vector)
-    values = torch.cat(outputs).numpy()
+        for utterance, vector in zip(utterances, vectors, strict=True):
+            writer.write(utterance, vector)
     with whole_file(folder / "pred.txt") as text:
         for utterance, value in zip(utterances, values, strict=True):
             text.write(readable(utterance, value, saved) + "\n")
@@ -108,7 +176,7 @@ def write_predictions(folder: Path, saved: SavedModel, examples: Examples, utter
             writer.write(utterance, value)
 
 
-def readable(utterance: str, value: np.ndarray, saved: SavedModel) -> str:
+def readable(utterance: str, value: np.ndarray, saved: Outputs) -> str:
     """One line: id, most probable class and its probability, attribute=value pairs.
 
     Args:

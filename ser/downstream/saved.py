@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ser.core.errors import UserError
 from ser.downstream.config import ModelConfig
 from ser.downstream.model import UtteranceModel
+from ser.downstream.speaker_config import SpeakerConfig
 from ser.engine.checkpoint import load_state, read_metadata, save_model
 
 
@@ -33,6 +35,19 @@ def fit_scale(values: Tensor) -> Scale:
     return Scale(mean, deviation if deviation > 0 else 1.0)
 
 
+def in_label_units(outputs: Tensor, attributes: dict[str, Scale]) -> Tensor:
+    """Class scores as probabilities, attributes in the label's units: (n, K + A) -> (n, K + A).
+
+    Args:
+        outputs: of a head; the last A columns are attributes.
+        attributes: A names with the scale each was learnt on.
+    """
+    count, scales = outputs.shape[1] - len(attributes), attributes.values()
+    mean = outputs.new_tensor([scale.mean for scale in scales])
+    deviation = outputs.new_tensor([scale.deviation for scale in scales])
+    return torch.cat([outputs[:, :count].softmax(1), outputs[:, count:] * deviation + mean], dim=1)
+
+
 @dataclass
 class SavedModel:
     """One fold's model and what its outputs mean.
@@ -43,6 +58,7 @@ class SavedModel:
         shape: (S, L, D) of the features it takes.
         classes: names of the first K outputs.
         attributes: names of the others, each with the scale it was learnt on.
+        speaker: what it is told of the speaker.
     """
 
     model: UtteranceModel
@@ -50,14 +66,11 @@ class SavedModel:
     shape: tuple[int, int, int]
     classes: list[str]
     attributes: dict[str, Scale]
+    speaker: SpeakerConfig = field(default_factory=SpeakerConfig)
 
     def predict(self, vectors: Tensor) -> Tensor:
         """Class probabilities, then attributes in the label's units: (n, S D) of ``embed`` -> (n, K + A)."""
-        outputs, count = self.model.head(vectors), len(self.classes)
-        scales = self.attributes.values()
-        mean = outputs.new_tensor([scale.mean for scale in scales])
-        deviation = outputs.new_tensor([scale.deviation for scale in scales])
-        return torch.cat([outputs[:, :count].softmax(1), outputs[:, count:] * deviation + mean], dim=1)
+        return in_label_units(self.model.head(vectors), self.attributes)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, whole or not at all."""
@@ -67,6 +80,8 @@ class SavedModel:
             "classes": self.classes,
             "attributes": {name: asdict(scale) for name, scale in self.attributes.items()},
         }
+        if self.model.speaker is not None:
+            metadata |= {"speaker": asdict(self.speaker), "speakers": self.model.speaker.speakers}
         save_model(path, self.model, metadata)
 
     @classmethod
@@ -77,9 +92,16 @@ class SavedModel:
             UserError: when it is missing or broken.
         """
         metadata = read_metadata(path)
+        if "model" not in metadata:
+            raise UserError(
+                "not a model of features: a fine-tuned experiment predicts its own data only",
+                file=path, hint="Use 'ser predict EXPERIMENT', or a system of 'ser train'",
+            )  # fmt: skip
         config = ModelConfig(**metadata["model"])
         classes = metadata["classes"]
         attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
-        model = UtteranceModel(config, metadata["shape"], len(classes) + len(attributes))
+        speaker, speakers = SpeakerConfig(**metadata.get("speaker", {})), metadata.get("speakers", [])
+        outputs = len(classes) + len(attributes)
+        model = UtteranceModel(config, metadata["shape"], outputs, speaker, speakers)
         load_state(path, model)
-        return cls(model.eval(), config, tuple(metadata["shape"]), classes, attributes)
+        return cls(model.eval(), config, tuple(metadata["shape"]), classes, attributes, speaker)

@@ -9,15 +9,17 @@ from accelerate import Accelerator
 
 from ser.core.environment import describe as describe_environment
 from ser.core.errors import UserError
-from ser.core.files import write_json, write_yaml
+from ser.core.files import read_json, read_yaml, write_json, write_yaml
 from ser.core.log import Progress, clock, get_logger, log_to_file
+from ser.core.seed import derive_seed
 from ser.data.datadir import DataDir
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, check_attribute, load_examples, statistics_needed
 from ser.downstream.experiment import Experiment, Sources, load_sets, training_fingerprint, write_info
-from ser.downstream.fit import Task, choose, derive_seed, train_chosen
+from ser.downstream.fit import Task, choose, train_chosen
 from ser.downstream.protocol import Fold, cross_validation, describe, fixed_sets, validation_splits
 from ser.engine.loop import make_accelerator
+from ser.engine.peak import peak_memory, start_peak
 
 logger = get_logger(__name__)
 
@@ -51,22 +53,20 @@ def train_experiment(
     data, feats = sets["train"]
     task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
     check_task(task, data)
+    config.speaker.check_sets([name for name in sets if name not in ("train", "validation")])
     folds = make_folds(sets)
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
     statistics = statistics_needed(config.model.pooling, feats)
     experiment.save_config(config, sources)
     write_yaml(experiment.path / "env.yaml", describe_environment())
-    write_info(experiment, config, feats, describe(folds, speaker_of, config.validation), task, data)
+    upstream, timing = read_yaml(feats / "meta.yaml"), feats / "timing.json"
+    protocol = describe(folds, speaker_of, config.validation)
+    described = config.describe(upstream["layers"], upstream["frame_rate"])
+    seconds = read_json(timing) if timing.is_file() else None
+    write_info(experiment, described, upstream, protocol, task, data, timing=seconds)
 
-    fingerprint = training_fingerprint(config, sources)
-    wanted = [fold for fold in folds if only_fold in (None, fold.name)]
-    if not wanted:
-        known = ", ".join(fold.name for fold in folds)
-        raise UserError("no such fold", value=only_fold, hint=f"There are: {known}")
-    wanted = wanted[job - 1 :: jobs]
-    pending = [fold for fold in wanted if not experiment.is_trained(seed, fold.name, fingerprint)]
-    if len(pending) < len(wanted):
-        logger.info("%d of %d folds are trained already", len(wanted) - len(pending), len(wanted))
+    fingerprint = training_fingerprint(config, sources.fingerprint())
+    pending = pending_folds(experiment, folds, fingerprint, seed, only_fold, job, jobs)
     if not pending:
         return
     examples = load_examples(
@@ -85,6 +85,31 @@ def train_experiment(
         state.advance()
 
 
+def pending_folds(
+    experiment: Experiment,
+    folds: list[Fold],
+    fingerprint: str,
+    seed: int,
+    only_fold: str | None,
+    job: int,
+    jobs: int,
+) -> list[Fold]:
+    """This call's folds that are not trained yet; arguments as those of ``train_experiment``.
+
+    Raises:
+        UserError: when there is no fold of that name.
+    """
+    wanted = [fold for fold in folds if only_fold in (None, fold.name)]
+    if not wanted:
+        known = ", ".join(fold.name for fold in folds)
+        raise UserError("no such fold", value=only_fold, hint=f"There are: {known}")
+    wanted = wanted[job - 1 :: jobs]
+    pending = [fold for fold in wanted if not experiment.is_trained(seed, fold.name, fingerprint)]
+    if len(pending) < len(wanted):
+        logger.info("%d of %d folds are trained already", len(wanted) - len(pending), len(wanted))
+    return pending
+
+
 def train_fold(
     fold: Fold,
     config: TrainConfig,
@@ -97,6 +122,7 @@ def train_fold(
 ) -> None:
     """Choose, train and save one fold: model.safetensors, then fit.json, which marks it finished."""
     start = time.monotonic()
+    start_peak(accelerator.device)
     speaker_of = dict(zip(examples.utterances, examples.speakers, strict=True))
     fold_seed = derive_seed(seed, "fold", fold.name)
     splits = validation_splits(fold, speaker_of, config.validation, fold_seed)
@@ -127,6 +153,8 @@ def train_fold(
             "layer_weights": saved.model.layers.weights().tolist(),
             "curve": choice.best.curve,
             "seconds": round(time.monotonic() - start, 3),
+            "device": accelerator.device.type,
+            "peak_memory_mb": peak_memory(accelerator.device),
         },
     )
     logger.info(
@@ -138,7 +166,7 @@ def train_fold(
     )
 
 
-def make_folds(sets: dict[str, tuple[DataDir, Path]]) -> list[Fold]:
+def make_folds(sets: dict[str, tuple[DataDir, Path | None]]) -> list[Fold]:
     """Folds of the one set there is, or the corpus's own sets."""
     if list(sets) == ["train"]:
         return cross_validation(sets["train"][0])

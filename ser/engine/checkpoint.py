@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from ser.core.errors import UserError
 from ser.core.files import whole_file
@@ -19,7 +19,12 @@ METADATA_KEY = "ser"
 
 def save_model(path: str | os.PathLike[str], model: nn.Module, metadata: dict[str, Any]) -> None:
     """Write the model's state and ``metadata`` (JSON values by name), whole or not at all."""
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_state(path, model.state_dict(), metadata)
+
+
+def save_state(path: str | os.PathLike[str], state: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Write tensors by name and ``metadata`` (JSON values by name), whole or not at all."""
+    state = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     # One key: safetensors writes several in random order, and the same model must be the same bytes.
     text = {METADATA_KEY: json.dumps(metadata)}
     with whole_file(path, "wb") as stream:
@@ -46,12 +51,20 @@ def load_state(path: str | os.PathLike[str], model: nn.Module) -> None:
     Raises:
         UserError: when they do not.
     """
-    with _opened(path) as checkpoint:
-        state = {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
     try:
-        model.load_state_dict(state)
+        model.load_state_dict(read_state(path))
     except RuntimeError as error:
         raise UserError("the checkpoint does not fit the model", file=path, value=error) from None
+
+
+def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by name.
+
+    Raises:
+        UserError: when there is no such file, or it is another kind of file.
+    """
+    with _opened(path) as checkpoint:
+        return {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
 
 
 def _opened(path: str | os.PathLike[str]) -> Any:

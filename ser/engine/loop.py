@@ -16,20 +16,43 @@ from ser.core.errors import UserError
 Batch = TypeVar("Batch")
 
 
-def make_accelerator() -> Accelerator:
+def make_accelerator(precision: str = "no", several_processes: bool = False) -> Accelerator:
     """The device to train on: a GPU when there is one.
 
+    Args:
+        precision: ``no`` for float32, ``bf16`` or ``fp16`` for mixed precision.
+        several_processes: the caller divides its batches among processes (torchrun, accelerate launch).
+
     Raises:
-        UserError: under several processes, since CCC of a batch is no mean of its parts' CCC.
+        UserError: under several processes where the caller cannot, since CCC of a batch is no mean of its
+            parts' CCC; or for fp16 without a GPU.
     """
-    accelerator = Accelerator()
-    if accelerator.num_processes > 1:
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise UserError("fp16 needs a GPU", hint="Use bf16, or no")
+    accelerator = Accelerator(mixed_precision=precision)
+    if accelerator.num_processes > 1 and not several_processes:
         raise UserError(
             "training on pooled features runs in one process",
             value=f"{accelerator.num_processes} processes",
             hint="Start it without torchrun; divide folds among jobs with --nj and --job",
         )
     return accelerator
+
+
+def make_parallel(precision: str = "no") -> Accelerator:
+    """The device to train on, one of each process where torchrun or accelerate has started several.
+
+    Args:
+        precision: ``no``, ``bf16`` or ``fp16``.
+
+    Raises:
+        UserError: for a precision that the device does not have.
+    """
+    try:
+        # Unasked, accelerate knows of one process only where there is no GPU.
+        return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
+    except ValueError as error:
+        raise UserError("this device does not have the precision", value=precision, hint=str(error)) from None
 
 
 def train_epochs(

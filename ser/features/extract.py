@@ -82,6 +82,9 @@ class Extraction:
         self.reader = AudioReader(data, info.sample_rate, settings.allow_pipes)
         known = data.numbers("utt2dur") if "utt2dur" in data.tables else {}
         self.durations = {name: known.get(name) or self._seconds(name) for name in data.utterances}
+        speakers = sorted(set(data.utt2spk.values()))
+        self._row = {speaker: row for row, speaker in enumerate(speakers)}
+        self._vectors = upstream.vectors_of(speakers)
         self._largest_mean = 0.0  # over the utterances encoded here, relative to their standard deviation
         batches = plan_batches(self.durations, settings.batch_seconds, upstream.padded_seconds)
         self.shards = plan_shards(batches)
@@ -169,7 +172,7 @@ class Extraction:
         broken: dict[str, str] = {}
         if not waves:
             return broken
-        states = encode(self.upstream, list(waves.values()))
+        states = encode(self.upstream, list(waves.values()), self._speaker_vectors(waves))
         for row, (utterance, (mean, deviation)) in enumerate(zip(waves, pool(states), strict=True)):
             if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
                 broken[utterance] = (
@@ -183,6 +186,12 @@ class Extraction:
                 arrays[f"frames_layer{layer}"] = frames.to(torch.float32).cpu().numpy()
             writer.write(utterance, arrays)
         return broken
+
+    def _speaker_vectors(self, utterances: Iterable[str]) -> torch.Tensor | None:
+        """Vectors ``(B, S)`` of the utterances' speakers; None when the encoder is not personalised."""
+        if self._vectors is None:
+            return None
+        return self._vectors[[self._row[self.data.utt2spk[utterance]] for utterance in utterances]]
 
     def _all_broken(self, found: dict[str, str], shard: Shard, jobs: int, job: int) -> UserError:
         """The error for broken audio, after a look at the rest of this job's: one run names them all."""
@@ -205,18 +214,19 @@ class Extraction:
         """Hash of everything that decides the features."""
         facts = asdict(self.upstream.info)
         facts.pop("name")  # a folder may be called by a relative or an absolute path
-        return fingerprint(
-            {
-                "format": FORMAT,
-                "upstream": facts,
-                "settings": dict(self.upstream.settings),
-                "batch_seconds": self.settings.batch_seconds,
-                "frames_layers": list(self.settings.frames_layers),
-                "durations": self.durations,
-                "segments": str(self.data.segments),
-                "audio": audio_fingerprint(self.data.wav_scp),
-            }
-        )
+        everything = {
+            "format": FORMAT,
+            "upstream": facts,
+            "settings": dict(self.upstream.settings),
+            "batch_seconds": self.settings.batch_seconds,
+            "frames_layers": list(self.settings.frames_layers),
+            "durations": self.durations,
+            "segments": str(self.data.segments),
+            "audio": audio_fingerprint(self.data.wav_scp),
+        }
+        if self._vectors is not None:
+            everything["utt2spk"] = self.data.utt2spk  # the upstream's settings say who is made of whom
+        return fingerprint(everything)
 
     def _meta(self) -> dict[str, Any]:
         """Content of meta.yaml."""
@@ -231,13 +241,16 @@ class Extraction:
         return meta
 
 
-def encode(upstream: Upstream, waves: list[np.ndarray]) -> HiddenStates:
-    """Hidden states of waveforms ``(T_i,)``, as one batch on the upstream's device."""
+def encode(upstream: Upstream, waves: list[np.ndarray], speaker: torch.Tensor | None = None) -> HiddenStates:
+    """Hidden states of waveforms ``(T_i,)``, as one batch on the upstream's device.
+
+    ``speaker (B, S)`` are vectors of ``upstream.vectors_of``, for upstreams that are personalised.
+    """
     lengths = torch.tensor([len(wave) for wave in waves])
     padded = torch.zeros(len(waves), int(lengths.max()))
     for row, wave in zip(padded, waves, strict=True):
         row[: len(wave)] = torch.from_numpy(wave)
-    return upstream(padded.to(upstream.device), lengths.to(upstream.device))
+    return upstream(padded.to(upstream.device), lengths.to(upstream.device), speaker)
 
 
 def share_machine(jobs: int) -> int:

@@ -78,6 +78,18 @@ class Row:
         return max((fit.trained_parameters for fit in self.scores.fits), default=None)
 
     @property
+    def training_seconds(self) -> float | None:
+        """What training all folds of a seed took, the mean over seeds."""
+        fits = self.scores.fits
+        return sum(fit.seconds for fit in fits) / len({fit.seed for fit in fits}) if fits else None
+
+    @property
+    def training_memory(self) -> float | None:
+        """Peak memory of training in MiB, the most of any fold."""
+        known = [fit.peak_memory_mb for fit in self.scores.fits if fit.peak_memory_mb is not None]
+        return max(known, default=None)
+
+    @property
     def speed(self) -> float | None:
         """Extraction speed: seconds of audio a second."""
         return (self.scores.info.get("timing") or {}).get("times_real_time")

@@ -22,6 +22,7 @@ from ser.scoring.table import (
     parameters_cell,
     speed_cell,
     terminal,
+    training_cell,
 )
 from ser.scoring.text import counted, shown, with_interval
 
@@ -177,7 +178,8 @@ def report(benchmarks: Sequence[Benchmark], title: str, command: str) -> str:
         sections=sections,
         speaker_metric=speaker_metric, speaker_mean=speaker_mean, learned_layers=learned_layers,
         layer_note=layer_note, confusion_rows=confusion_rows, parameters_cell=parameters_cell,
-        speed_cell=speed_cell, shown=shown, with_interval=with_interval, counted=counted, row_of=row_of,
+        speed_cell=speed_cell, training_cell=training_cell, shown=shown, with_interval=with_interval,
+        counted=counted, row_of=row_of,
         plain_fact=plain_fact,
     )  # fmt: skip
     return page.render(

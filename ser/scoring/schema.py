@@ -203,7 +203,12 @@ class Utterances:
 
 @dataclass
 class Fit:
-    """What training left in a fold's fit.json."""
+    """What training left in a fold's fit.json.
+
+    Attributes:
+        seconds: that training took.
+        peak_memory_mb: MiB, of the whole process on a CPU; null where it was not measured.
+    """
 
     seed: int
     fold: str
@@ -213,6 +218,7 @@ class Fit:
     trained_parameters: int
     layer_weights: list[float] | None
     curve: list[dict[str, float | None]]
+    peak_memory_mb: float | None = None
 
 
 @dataclass

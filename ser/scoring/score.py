@@ -316,6 +316,7 @@ def make_fit(seed: int, fold: str, path: Path) -> schema.Fit:
     content = read_fit(path)
     weights = content.get("layer_weights")
     try:
+        memory = content.get("peak_memory_mb")
         return schema.Fit(
             seed=seed,
             fold=fold,
@@ -325,6 +326,7 @@ def make_fit(seed: int, fold: str, path: Path) -> schema.Fit:
             trained_parameters=int(content["trained_parameters"]),
             layer_weights=None if weights is None else [short(weight) for weight in weights],
             curve=[{key: number(value) for key, value in row.items()} for row in content["curve"]],
+            peak_memory_mb=None if memory is None else float(memory),
         )
     except (KeyError, TypeError, ValueError) as error:
         hint = "Run stage 8 (ser train) again"

@@ -16,6 +16,7 @@ CSV_HEADER = (
     "corpus", "release", "set", "protocol", "task", "derived", "transductive", "synthetic", "experiment",
     "upstream", "method", "context", "seeds", "metric", "value", "low", "high", "sd_over_speakers",
     "utterances", "clusters", "upstream_parameters", "trained_parameters", "times_real_time",
+    "training_seconds", "training_peak_mb",
 )  # fmt: skip
 NO_CLAIM = (
     "Rows are sorted by the first metric. The order is no claim: systems whose intervals overlap are not told"
@@ -88,6 +89,7 @@ def footnotes(benchmark: Benchmark) -> list[str]:
     speed = f" ({' or '.join(layouts)})" if layouts else ""
     notes.append(
         f"Parameters: of the upstream / trained here. Speed: seconds of audio a second of extraction{speed}."
+        " Training: all folds of a seed, and peak memory (on a CPU that of the process, libraries too)."
         " Context: what the upstream saw at once."
     )
     return notes
@@ -136,6 +138,15 @@ def speed_cell(row: Row) -> str:
     return f"{row.speed:.0f} ×" if row.speed >= 10 else f"{row.speed:.1f} ×"
 
 
+def training_cell(row: Row) -> str:
+    """``7.3 s, 0.6 GB``."""
+    if row.training_seconds is None:
+        return NOTHING
+    seconds = row.training_seconds
+    text = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
+    return text if row.training_memory is None else f"{text}, {row.training_memory / 1024:.1f} GB"
+
+
 def parameters_cell(row: Row) -> str:
     """``20.6 M / 3,598``."""
     return f"{parameters(row.upstream_parameters)} / {parameters(row.trained_parameters)}"
@@ -143,13 +154,22 @@ def parameters_cell(row: Row) -> str:
 
 def _markdown_table(table: Table) -> list[str]:
     """A table in GitHub's Markdown; nothing is set in bold, since no row is claimed to be the best."""
-    header = ["Upstream", "Method", *table.metrics, "Parameters", "Speed", "Context", "Experiment"]
-    number = [False, False, *(True for _ in table.metrics), True, True, False, False]
+    header = [
+        "Upstream",
+        "Method",
+        *table.metrics,
+        "Parameters",
+        "Speed",
+        "Training",
+        "Context",
+        "Experiment",
+    ]
+    number = [False, False, *(True for _ in table.metrics), True, True, True, False, False]
     lines = ["| " + " | ".join(header) + " |", "|" + "|".join("---:" if n else "---" for n in number) + "|"]
     for row in table.rows:
         cells = [
             row.upstream, row.method, *(metric_cell(row, metric) for metric in table.metrics),
-            parameters_cell(row), speed_cell(row), row.context, row.scores.experiment,
+            parameters_cell(row), speed_cell(row), training_cell(row), row.context, row.scores.experiment,
         ]  # fmt: skip
         lines.append("| " + " | ".join(map(escaped, cells)) + " |")
     return lines
@@ -176,7 +196,7 @@ def _csv_rows(benchmark: Benchmark, table: Table, row: Row) -> Iterable[list[obj
             int(row.transductive), int(data.synthetic), scores.experiment, row.upstream, row.method,
             row.context, " ".join(map(str, scores.seeds)), metric, *map(_full, (value.value, value.low)),
             *map(_full, (value.high, deviation)), part.scored, part.clusters, row.upstream_parameters,
-            row.trained_parameters, row.speed,
+            row.trained_parameters, row.speed, row.training_seconds, row.training_memory,
         ]  # fmt: skip
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -107,7 +108,7 @@ class Upstream(nn.Module):
         lengths = lengths.to(wave.device, torch.int64)
         wave = wave[:, : int(lengths.max())]
         with full_precision(wave.device):
-            layers, frames = self.encode(zero_beyond(wave, lengths), lengths, last)
+            layers, frames = self.encode_spoken(zero_beyond(wave, lengths), lengths, speaker, last)
             return HiddenStates([zero_beyond(layer, frames) for layer in layers], frames)
 
     @abstractmethod
@@ -117,6 +118,28 @@ class Upstream(nn.Module):
         Returns:
             ``last_layer + 1`` tensors ``(B, F, D)`` and the frames ``(B,)`` that are valid.
         """
+
+    def encode_spoken(
+        self, wave: Tensor, lengths: Tensor, speaker: Tensor | None, last_layer: int
+    ) -> tuple[list[Tensor], Tensor]:
+        """:meth:`encode`, for encoders that are personalised with ``speaker (B, S)``."""
+        return self.encode(wave, lengths, last_layer)
+
+    def vectors_of(self, speakers: Sequence[str]) -> Tensor | None:
+        """What to hand to ``forward`` as ``speaker``: ``(B, S)``, or None where nobody is personal.
+
+        Raises:
+            UserError: the encoder is personalised and does not know a speaker.
+        """
+        return None
+
+    def assign_speakers(self, path: Path) -> None:
+        """Read of which training speakers others are made, as ``ser speakers`` writes it.
+
+        Raises:
+            UserError: the encoder is not personalised, or the file is not one of its.
+        """
+        raise UserError(f"{self.info.tag} is not personalised", hint="Leave --speakers out")
 
     @property
     def device(self) -> torch.device:

@@ -60,12 +60,11 @@ def group_norm(norm: nn.GroupNorm, x: Tensor, lengths: Tensor) -> Tensor:
     """GroupNorm of ``x (B, C, F)`` whose statistics stop at ``lengths (B,)``; zero beyond."""
     if bool((lengths >= x.shape[2]).all()):
         return norm(x)
-    normed = torch.zeros_like(x)
-    for row, out, length in zip(x, normed, lengths.tolist(), strict=True):
-        out[:, :length] = F.group_norm(
-            row[None, :, :length], norm.num_groups, norm.weight, norm.bias, norm.eps
-        )[0]
-    return normed
+    size, rows = x.shape[2], []
+    for row, length in zip(x, lengths.tolist(), strict=True):
+        own = F.group_norm(row[None, :, :length], norm.num_groups, norm.weight, norm.bias, norm.eps)
+        rows.append(F.pad(own, (0, size - length)))
+    return torch.cat(rows)
 
 
 def _output_length(conv: nn.Conv1d, lengths: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ CONTEXT_30S = "30 s"
 
 @dataclass(frozen=True)
 class ParsedName:
-    """A name taken apart: ``hf:<where>``, ``s3prl:<entry>:<where>``, ``s3prl:<entry>`` or ``<entry>``."""
+    """A name taken apart: ``hf:<where>``, ``papt:<where>``, ``s3prl:<entry>[:<where>]`` or ``<entry>``."""
 
     library: str
     entry: str
@@ -42,8 +42,8 @@ def parse_name(name: str) -> ParsedName:
     if not colon:
         known = {**dict.fromkeys(OPENSMILE, "opensmile"), **dict.fromkeys(SPECTRAL, "spectral")}
         library, rest = known.get(name, "s3prl"), name
-    if library == "hf" and rest:
-        return ParsedName("hf", "", rest)
+    if library in ("hf", "papt") and rest:
+        return ParsedName(library, "", rest)
     if library == "s3prl" and rest:
         entry, _, where = rest.partition(":")
         return ParsedName("s3prl", entry, where or None)
@@ -53,7 +53,7 @@ def parse_name(name: str) -> ParsedName:
         "not the name of an upstream",
         value=name,
         hint="Write a S3PRL name (fbank, hubert_base), s3prl:<entry>:<checkpoint>, hf:<folder or hub name>,"
-        " egemaps or compare",
+        " papt:<folder>, egemaps or compare",
     )
 
 
@@ -64,10 +64,14 @@ def tag_of(name: str, context: str = "length") -> str:
     ('whisper-base-encoder', 'fbank', 'hubert_local-e')
     >>> tag_of("hf:/a/b/whisper-base-encoder", context="30 s")
     'whisper-base-encoder-30s'
+    >>> tag_of("papt:exp/papt/emodb/encoder"), tag_of("papt:exp/papt/emodb")
+    ('emodb', 'emodb')
     """
     parsed = parse_name(name)
     last = None if parsed.where is None else PurePosixPath(parsed.where.rstrip("/")).name
-    if parsed.library == "hf":
+    if parsed.library == "papt" and last == "encoder":
+        last = PurePosixPath(parsed.where.rstrip("/")).parent.name
+    if parsed.library in ("hf", "papt"):
         tag = last or ""
     elif last is not None:
         tag = f"{parsed.entry}-{last.removesuffix(PurePosixPath(last).suffix)}"
@@ -122,6 +126,10 @@ def _load(parsed: ParsedName, name: str, tag: str, context: str) -> Upstream:
         from ser.upstream.s3prl import load_s3prl
 
         return load_s3prl(parsed.entry, parsed.where, name, tag)
+    if parsed.library == "papt":
+        from ser.upstream.papt import load_papt
+
+        return load_papt(parsed.where, name, tag)
     from ser.upstream.huggingface import load_huggingface
 
     assert parsed.where is not None

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from ser.upstream.base import Upstream, UpstreamInfo, attention_bias, valid_positions, zero_beyond
+from ser.upstream.replay import run_layer
 
 
 class W2vBertUpstream(Upstream):
@@ -53,12 +54,14 @@ class W2vBertUpstream(Upstream):
         bias = attention_bias(frames, x)
         states = [x]
         for layer in encoder.layers[:last_layer]:
-            out = layer(
-                x,
-                attention_mask=bias,
-                relative_position_embeddings=positions,
-                conv_attention_mask=None if bias is None else valid,
-            )
-            x = out[0] if isinstance(out, tuple) else out
+            x = run_layer(conformer_layer, layer, x, bias, positions, None if bias is None else valid)
             states.append(x)
         return states, frames
+
+
+def conformer_layer(
+    layer: nn.Module, x: Tensor, bias: Tensor | None, positions: Any, valid: Tensor | None
+) -> Tensor:
+    """One layer on ``x (B, F, D)``, whichever way this version of transformers returns it."""
+    out = layer(x, attention_mask=bias, relative_position_embeddings=positions, conv_attention_mask=valid)
+    return out[0] if isinstance(out, tuple) else out

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ser.upstream.attention import self_attention, split_heads
 from ser.upstream.base import Upstream, UpstreamInfo, attention_bias, zero_beyond
 from ser.upstream.convolution import convolve, receptive_field
+from ser.upstream.replay import run_layer
 
 
 class Wav2Vec2Upstream(Upstream):
@@ -27,48 +28,68 @@ class Wav2Vec2Upstream(Upstream):
         super().__init__()
         self.model, self.info, self.normalise = model, info, normalise
         self.min_samples = receptive_field(model.feature_extractor.conv_layers)
-        self.pre_norm = bool(model.config.do_stable_layer_norm)
 
     def encode(self, wave: Tensor, lengths: Tensor, last_layer: int) -> tuple[list[Tensor], Tensor]:
         """See :meth:`Upstream.encode`."""
         if self.normalise:
             wave = normalise(wave, lengths)
-        x, frames = convolve(self.model.feature_extractor.conv_layers, wave, lengths)
-        x = self.model.feature_projection(x)
-        x = zero_beyond(x[0] if isinstance(x, tuple) else x, frames)
-        encoder = self.model.encoder
-        x = x + position(encoder.pos_conv_embed, x, frames)
-        if not self.pre_norm:
-            x = encoder.layer_norm(x)
-
-        bias = attention_bias(frames, x)
-        relative = relative_position(encoder, x.shape[1])
-        states = [x]
-        for layer in encoder.layers[:last_layer]:
-            x = self._layer(layer, x, bias, relative)
-            states.append(x)
-        if self.pre_norm and last_layer == len(encoder.layers):
-            states[-1] = encoder.layer_norm(states[-1])
-        return states, frames
-
-    def _layer(self, layer: nn.Module, x: Tensor, bias: Tensor | None, relative: Tensor | None) -> Tensor:
-        """One transformer layer: norms before its two halves (large models) or after them (base models)."""
-        if self.pre_norm:
-            x = x + attend(layer.attention, layer.layer_norm(x), bias, relative)
-            x = x + layer.feed_forward(layer.final_layer_norm(x))
-        else:
-            x = layer.layer_norm(x + attend(layer.attention, x, bias, relative))
-            x = layer.final_layer_norm(x + layer.feed_forward(x))
-        adapter = getattr(layer, "adapter_layer", None)
-        return x if adapter is None else x + adapter(x)
+        features, frames = convolve(self.model.feature_extractor.conv_layers, wave, lengths)
+        x = project(self.model, features, frames)
+        return transform(self.model, x, frames, last_layer), frames
 
 
-def normalise(wave: Tensor, lengths: Tensor) -> Tensor:
-    """Each row of ``wave (B, T)`` to zero mean and unit variance over its own ``lengths (B,)`` samples."""
+def project(model: nn.Module, features: Tensor, frames: Tensor) -> Tensor:
+    """Features ``(B, F, C)`` as the Transformer's input ``(B, F, D)``, zero beyond ``frames``."""
+    x = model.feature_projection(features)
+    return zero_beyond(x[0] if isinstance(x, tuple) else x, frames)
+
+
+def transform(model: nn.Module, x: Tensor, frames: Tensor, last_layer: int) -> list[Tensor]:
+    """The Transformer on ``x (B, F, D)``, zero beyond ``frames (B,)``.
+
+    Returns:
+        ``last_layer + 1`` states ``(B, F, D)``: the input of the first layer (with its position embedding),
+        and the output of each layer; the last of all, in pre-norm models, after the closing norm.
+    """
+    encoder, pre_norm = model.encoder, bool(model.config.do_stable_layer_norm)
+    x = x + position(encoder.pos_conv_embed, x, frames)
+    if not pre_norm:
+        x = encoder.layer_norm(x)
+
+    bias = attention_bias(frames, x)
+    relative = relative_position(encoder, x.shape[1])
+    states = [x]
+    for layer in encoder.layers[:last_layer]:
+        x = run_layer(transformer_layer, layer, x, bias, relative, pre_norm)
+        states.append(x)
+    if pre_norm and last_layer == len(encoder.layers):
+        states[-1] = encoder.layer_norm(states[-1])
+    return states
+
+
+def transformer_layer(
+    layer: nn.Module, x: Tensor, bias: Tensor | None, relative: Tensor | None, pre_norm: bool
+) -> Tensor:
+    """One layer on ``x (B, F, D)``: norms before its halves (large models) or after them (base models)."""
+    if pre_norm:
+        x = x + attend(layer.attention, layer.layer_norm(x), bias, relative)
+        x = x + layer.feed_forward(layer.final_layer_norm(x))
+    else:
+        x = layer.layer_norm(x + attend(layer.attention, x, bias, relative))
+        x = layer.final_layer_norm(x + layer.feed_forward(x))
+    adapter = getattr(layer, "adapter_layer", None)
+    return x if adapter is None else x + adapter(x)
+
+
+def normalise(wave: Tensor, lengths: Tensor, epsilon: float = 1e-7) -> Tensor:
+    """Each row of ``wave (B, T)`` to zero mean and unit variance over its own ``lengths (B,)`` samples.
+
+    ``epsilon`` is added to the variance: 1e-7 is transformers' own, 1e-5 that of fairseq and S3PRL.
+    """
     normed = torch.zeros_like(wave)
     for row, out, length in zip(wave, normed, lengths.tolist(), strict=True):
         variance, mean = torch.var_mean(row[:length], correction=0)
-        out[:length] = (row[:length] - mean) / torch.sqrt(variance + 1e-7)
+        out[:length] = (row[:length] - mean) / torch.sqrt(variance + epsilon)
     return normed
 
 

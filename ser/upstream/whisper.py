@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ser.upstream.attention import self_attention
 from ser.upstream.base import Upstream, UpstreamInfo, attention_bias, zero_beyond
+from ser.upstream.replay import run_layer
 
 
 class WhisperUpstream(Upstream):
@@ -116,13 +117,18 @@ class WhisperUpstream(Upstream):
         bias = attention_bias(frames, x)
         states = [x]
         for layer in encoder.layers[:last_layer]:
-            x = x + self_attention(layer.self_attn, layer.self_attn_layer_norm(x), bias)
-            x = x + layer.fc2(layer.activation_fn(layer.fc1(layer.final_layer_norm(x))))
+            x = run_layer(transformer_layer, layer, x, bias)
             states.append(x)
         if last_layer == len(encoder.layers):
             states[-1] = encoder.layer_norm(states[-1])
         longest = int(valid.max())
         return [state[:, :longest] for state in states], valid
+
+
+def transformer_layer(layer: nn.Module, x: Tensor, bias: Tensor | None) -> Tensor:
+    """One pre-norm layer on ``x (B, F, D)``."""
+    x = x + self_attention(layer.self_attn, layer.self_attn_layer_norm(x), bias)
+    return x + layer.fc2(layer.activation_fn(layer.fc1(layer.final_layer_norm(x))))
 
 
 def _join(state: Tensor, frames: Tensor, owners: Tensor, rows: int) -> Tensor:

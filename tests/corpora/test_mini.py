@@ -25,6 +25,8 @@ OPTIONS = {
     "out": "data",
     "utterances": 18,
     "speakers": 6,
+    "families": 0,
+    "shift": 1.0,
     "strength": 1.0,
     "seed": 0,
     "dialogues": 3,

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from ser.core.errors import UserError
 from ser.corpora.mini import design, dialogues, write
 from ser.corpora.mini.sentences import sentences
-from ser.corpora.mini.speakers import SETS, draw_speakers
+from ser.corpora.mini.speakers import SETS, draw_families, draw_speakers
 
 MANY = 3000
 # Four standard errors of a correlation over MANY independent pairs.
@@ -73,6 +73,52 @@ def test_speakers_of_one_voice_differ_in_vocal_tract_and_pitch():
 
 def test_twenty_speakers_have_twenty_voices():
     assert len({speaker.voice for speaker in draw_speakers(20, seed=0)}) == 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_families_are_in_every_set_and_differ_in_voice(seed):
+    people = draw_families(64, 8, 1.0, seed)
+    assert {name: sum(p.set == name for p in people) for name in SETS} == {
+        "train": 32,
+        "validation": 8,
+        "test": 24,
+    }
+    for name in SETS:
+        assert {person.family for person in people if person.set == name} == set(range(8))
+    assert len({(person.voice, person.gender) for person in people}) == 8
+    for family in range(8):
+        own = [person for person in people if person.family == family]
+        assert len({(person.voice, person.label_scale, person.label_offset) for person in own}) == 1
+        others = [
+            person.formant for person in people if person.family != family and person.voice == own[0].voice
+        ]
+        assert not others
+    scales = [person.label_scale for person in people[:8]]
+    assert scales == sorted(scales, reverse=True)
+    assert (scales[0], scales[-1]) == pytest.approx((1, np.exp(-1)))
+
+
+def test_the_shift_moves_labels_and_nothing_that_is_heard():
+    plans = {
+        shift: design.plan_utterances(draw_families(64, 8, shift, 0), 1920, 1.0, 0)
+        for shift in (0.0, 0.5, 1.0)
+    }
+    for shift, plan in plans.items():
+        assert [u.delivery for u in plan] == [u.delivery for u in plans[0.0]]
+        assert [u.emotion for u in plan] == [u.emotion for u in plans[0.0]]
+        spread = [np.std([u.attributes["arousal"] for u in plan if u.speaker.family == f]) for f in range(8)]
+        centre = [np.mean([u.attributes["arousal"] for u in plan if u.speaker.family == f]) for f in range(8)]
+        planted = np.exp(-shift * np.arange(8) / 7)
+        np.testing.assert_allclose(spread / spread[0], planted, rtol=0.12)
+        offsets = [3 * plan[f].speaker.label_offset for f in range(8)]
+        np.testing.assert_allclose(np.array(centre) - np.mean(centre), offsets - np.mean(offsets), atol=0.25)
+    assert {u.speaker.label_scale for u in plans[0.0]} == {1.0}
+
+
+@pytest.mark.parametrize(("count", "families"), [(64, 7), (16, 8), (64, 1), (260, 26)])
+def test_numbers_that_make_no_families_are_refused(count, families):
+    with pytest.raises(UserError, match="families of at least four"):
+        draw_families(count, families, 1.0, 0)
 
 
 def test_sentences_are_balanced_and_plain():

@@ -89,3 +89,62 @@ def test_both_tasks_add_up() -> None:
     emotion = task_loss(outputs[:, :3], classes, torch.empty(8, 0), None, task)
     attributes = task_loss(outputs[:, 3:], classes, targets, None, task)
     torch.testing.assert_close(both, emotion + 0.5 * attributes)
+
+
+def _scattered(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Outputs (9, 5), classes (9,) and targets (9, 2), some of them missing."""
+    generator = torch.Generator().manual_seed(seed)
+    outputs = torch.randn(9, 5, generator=generator)
+    classes, targets = torch.randint(0, 3, (9,), generator=generator), torch.randn(9, 2, generator=generator)
+    classes[4], targets[2, 0], targets[7, 1] = MISSING_CLASS, NAN, NAN
+    return outputs, classes, targets
+
+
+def test_weights_of_one_are_no_weights_to_the_bit() -> None:
+    for seed in range(20):
+        outputs, _, targets = _scattered(seed)
+        found = []
+        for weights in (None, torch.ones(9)):
+            x = outputs[:, 3:].clone().requires_grad_()
+            loss = ccc_loss(x, targets, weights)
+            loss.backward()
+            found.append((loss, x.grad))
+        assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("balanced", [True, False])
+def test_whole_weights_are_repetitions(smoothing: float, balanced: bool) -> None:
+    outputs, classes, targets = _scattered()
+    times = torch.tensor([0, 1, 2, 3, 1, 0, 4, 1, 2])
+    of_classes = torch.tensor([0.5, 2.0, 1.2]) if balanced else None
+    task = TaskConfig(attributes=["a", "b"], label_smoothing=smoothing, attribute_weight=0.7)
+    x, y = outputs.clone().requires_grad_(), outputs.clone().requires_grad_()
+    weighted = task_loss(x, classes, targets, of_classes, task, times.float())
+    repeated = task_loss(
+        y.repeat_interleave(times, 0), classes.repeat_interleave(times),
+        targets.repeat_interleave(times, 0), of_classes, task,
+    )  # fmt: skip
+    weighted.backward()
+    repeated.backward()
+    torch.testing.assert_close(weighted, repeated)
+    torch.testing.assert_close(x.grad, y.grad)
+    # Only what weights are to each other matters.
+    torch.testing.assert_close(task_loss(x, classes, targets, of_classes, task, 3.0 * times), weighted)
+
+
+def test_nothing_of_weight_gives_zero_and_a_gradient() -> None:
+    outputs, classes, targets = _scattered()
+    outputs.requires_grad_()
+    loss = task_loss(outputs, classes, targets, None, TaskConfig(attributes=["a", "b"]), torch.zeros(9))
+    loss.backward()
+    assert loss.item() == 0 and torch.all(outputs.grad == 0)
+
+
+def test_weighted_ccc_is_that_of_weighted_moments() -> None:
+    rng = np.random.default_rng(3)
+    x, y, w = rng.normal(size=30), rng.normal(size=30), rng.uniform(0.1, 3, 30)
+    covariance = np.cov(x, y, aweights=w, ddof=0)
+    shift = np.average(x, weights=w) - np.average(y, weights=w)
+    expected = 2 * covariance[0, 1] / (covariance[0, 0] + covariance[1, 1] + shift**2)
+    assert float(concordance_cc(*map(torch.tensor, (x, y, w)))) == pytest.approx(expected, abs=1e-12)

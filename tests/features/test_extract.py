@@ -202,8 +202,8 @@ def test_features_that_are_not_finite_count_as_broken(data, tiny, tmp_path, monk
 
     original = module.encode
 
-    def spoiled(upstream, waves):
-        states = original(upstream, waves)
+    def spoiled(*arguments):
+        states = original(*arguments)
         states.layers[1][0, 0, 0] = float("nan")
         return states
 

@@ -12,7 +12,7 @@ from ser.core.errors import UserError
 from ser.scoring.benchmark import Row, read_benchmarks
 from ser.scoring.schema import Scores
 from ser.scoring.score import score_experiment
-from ser.scoring.table import comma_separated, markdown, terminal
+from ser.scoring.table import comma_separated, markdown, terminal, training_cell
 from ser.scoring.text import with_interval
 from tests.scoring.builder import System, make_data, make_experiment
 
@@ -199,7 +199,19 @@ def test_cells_cannot_break_out_of_the_table(copied):
     text = markdown(read_benchmarks(folders), "t", "c")
     assert "a \\| b &lt;b>" in text
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {11}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {12}
+
+
+def test_training_is_summed_over_folds_and_averaged_over_seeds(copied):
+    """And memory is the most of any fold; older experiments have not measured it."""
+    folders, _ = copied
+    scores = Scores.read(folders[0] / "scores.json")
+    row = Row(scores, "emotion")
+    assert training_cell(row) == f"{1.5 * len(scores.folds):.1f} s"
+    for number, fit in enumerate(scores.fits):
+        fit.peak_memory_mb = 512.0 * (1 + number)
+    most = 0.5 * len(scores.fits)
+    assert training_cell(row) == f"{1.5 * len(scores.folds):.1f} s, {most:.1f} GB"
 
 
 def test_unknown_speed_and_parameters_are_dashes(copied):

@@ -26,7 +26,7 @@ CORPUS = Corpus(
     speech="synthetic English (espeak-ng)",
 )
 # The options that decide what the corpus is.
-SETTINGS = ("seed", "strength", "utterances", "speakers", "dialogues", "turns")
+SETTINGS = ("seed", "strength", "utterances", "speakers", "families", "shift", "dialogues", "turns")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,6 +35,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         ("out", str, "data", "folder for the data directories, the audio and the truth"),
         ("utterances", int, 600, "utterances outside dialogues"),
         ("speakers", int, 20, "speakers: a quarter for test, three twentieths for validation"),
+        ("families", int, 0, "families of voices with label distributions of their own; 0 for none"),
+        ("shift", float, 1.0, "how far families' label distributions differ, 0 to 1; no voice depends on it"),
         ("strength", float, 1.0, "how strongly the planted state drives voice and wording, 0 to 1"),
         ("seed", int, 0, "seed of everything"),
         ("dialogues", int, 40, "dialogues; 0 for none"),
@@ -55,7 +57,10 @@ def prepare(args: Namespace) -> None:
 
     _check(args)
     out = Path(args.out)
-    people = speakers.draw_speakers(args.speakers, args.seed)
+    if args.families:
+        people = speakers.draw_families(args.speakers, args.families, args.shift, args.seed)
+    else:
+        people = speakers.draw_speakers(args.speakers, args.seed)
     planned = {"utterances": design.plan_utterances(people, args.utterances, args.strength, args.seed)}
     labels = write.schema(design.CENTRES, ["arousal", "valence"])
     parts = [
@@ -84,10 +89,11 @@ def prepare(args: Namespace) -> None:
 
 def _check(args: Namespace) -> None:
     """Raise for an option that is out of range."""
-    if not 0 <= args.strength <= 1:
-        raise UserError("--strength is not between 0 and 1", value=args.strength)
+    for name in ("strength", "shift"):
+        if not 0 <= getattr(args, name) <= 1:
+            raise UserError(f"--{name} is not between 0 and 1", value=getattr(args, name))
     if args.utterances < args.speakers:
         raise UserError("--utterances: fewer than speakers", value=args.utterances)
-    for name, least in (("seed", 0), ("dialogues", 0), ("turns", 2), ("nj", 1)):
+    for name, least in (("seed", 0), ("families", 0), ("dialogues", 0), ("turns", 2), ("nj", 1)):
         if getattr(args, name) < least:
             raise UserError(f"--{name} is less than {least}", value=getattr(args, name))

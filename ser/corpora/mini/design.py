@@ -120,7 +120,7 @@ def mix(state: np.ndarray, stranger: np.ndarray, mean: np.ndarray | float, stren
 
 def label(value: float) -> float:
     """A state's component in -1..1 as a label in 1..7, with three decimals."""
-    return round(4 + 3 * float(value), 3)
+    return round(4 + 3 * min(1.0, max(-1.0, float(value))), 3)
 
 
 def deliver(arousal: float, valence: float, speaker: Speaker, rng: np.random.Generator) -> Delivery:
@@ -159,6 +159,8 @@ def plan_utterances(speakers: list[Speaker], count: int, strength: float, seed: 
         count: how many utterances; a speaker has ``count / len(speakers)``, one more or less.
         strength: how strongly the state drives voice and wording, 0..1.
         seed: the corpus's seed.
+
+    A class is of the state, whatever a speaker's family makes of its label.
     """
     mean = np.array(MEAN)
     utterances = []
@@ -181,7 +183,10 @@ def plan_utterances(speakers: list[Speaker], count: int, strength: float, seed: 
                 speaker=speaker,
                 sentence=sentence,
                 emotion=emotion_of(state),
-                attributes={"arousal": label(state[0]), "valence": label(state[1])},
+                attributes={
+                    name: label(speaker.label_offset + middle + speaker.label_scale * (value - middle))
+                    for name, value, middle in zip(("arousal", "valence"), state, MEAN, strict=True)
+                },
                 delivery=delivery,
                 truth={
                     name: value if isinstance(value, str) else float(value) for name, value in truth.items()

@@ -1,9 +1,14 @@
-"""The speakers: a voice of espeak-ng each, with a baseline of their own, in three disjoint sets."""
+"""The speakers: a voice of espeak-ng each, with a baseline of their own, in three disjoint sets.
+
+Speakers may come in families: one voice of espeak-ng, one vocal tract, and one way of labelling. The
+further a family's voice is from the usual, the narrower is the range of its labels, though it sounds
+as moved as any other: who hears the speech alone cannot know the range, and who has met the family can.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ser.core.errors import UserError
 from ser.corpora.mini.streams import stream
@@ -26,6 +31,13 @@ LEVEL_SD = 1.5  # dB
 TILT_SD = 0.8  # dB
 FORMANT_SD = 0.025  # log of the factor
 
+# Families, from the usual voice (extremity 0) to the most unusual (1); of a label shift of strength 1.
+FAMILY_FORMANT = 0.16  # log of the factor, longer and shorter vocal tracts in turn
+FAMILY_PITCH = 3.0  # semitones, with the formants
+FAMILY_SPREAD = 1.0  # log of the factor by which labels lie closer together
+FAMILY_OFFSET = 0.20  # of the states' -1..1, up and down in turn
+FAMILY_SHARE = {"test": 0.375, "validation": 0.125}
+
 
 @dataclass(frozen=True)
 class Speaker:
@@ -42,6 +54,9 @@ class Speaker:
         level: dB above the corpus's mean level.
         tilt: dB of high frequencies.
         formant: factor on all formants (a shorter vocal tract has higher ones).
+        family: number of the family, or None.
+        label_scale: factor by which the speaker's labels are spread about the corpus's mean.
+        label_offset: what is added to them, on the states' scale of -1..1.
     """
 
     name: str
@@ -54,6 +69,9 @@ class Speaker:
     level: float
     tilt: float
     formant: float
+    family: int | None = None
+    label_scale: float = 1.0
+    label_offset: float = 0.0
 
 
 def draw_speakers(count: int, seed: int) -> list[Speaker]:
@@ -86,6 +104,47 @@ def draw_speakers(count: int, seed: int) -> list[Speaker]:
                 level=LEVEL_SD * draw[3],
                 tilt=TILT_SD * draw[4],
                 formant=math.exp(FORMANT_SD * draw[5]),
+            )
+        )
+    return speakers
+
+
+def draw_families(count: int, families: int, shift: float, seed: int) -> list[Speaker]:
+    """Draw ``count`` speakers of ``families`` families; every set has speakers of each family.
+
+    Args:
+        count: a multiple of ``families``, at least four times as many.
+        families: at least 2; women's and men's in turn.
+        shift: strength of the label shift, 0..1; it changes labels alone, no voice.
+        seed: the corpus's seed.
+
+    Raises:
+        UserError: for numbers that do not make such families.
+    """
+    each, rest = divmod(count, families) if families > 1 else (0, 1)
+    voices = min(map(len, VOICES.values()))
+    if rest or each < 4 or families > 2 * voices:
+        what = f"{count} speakers are not 2 to {2 * voices} families of at least four each"
+        raise UserError(what, value=families)
+    test = round(FAMILY_SHARE["test"] * each)
+    validation = max(1, round(FAMILY_SHARE["validation"] * each))
+    people = draw_speakers(count, seed)
+    speakers = []
+    for index, person in enumerate(people):
+        family, member = index % families, index // families
+        gender, sign = "fm"[family % 2], (-1) ** (family // 2)
+        extremity = family / (families - 1)
+        speakers.append(
+            replace(
+                person,
+                gender=gender,
+                voice=f"en-us+{VOICES[gender][family // 2]}",
+                set="test" if member < test else "validation" if member < test + validation else "train",
+                pitch=person.pitch + sign * FAMILY_PITCH * extremity,
+                formant=person.formant * math.exp(sign * FAMILY_FORMANT * extremity),
+                family=family,
+                label_scale=math.exp(-shift * FAMILY_SPREAD * extremity),
+                label_offset=-sign * shift * FAMILY_OFFSET * extremity,
             )
         )
     return speakers

@@ -1,0 +1,69 @@
+"""``ser finetune``: audio -> trained experiment, encoder and interpreter together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ser.core.config import Parser
+from ser.core.errors import UserError
+from ser.downstream.experiment import AudioSources, Experiment
+from ser.downstream.finetune import finetune_experiment
+from ser.downstream.finetune_config import FinetuneConfig
+
+EPILOG = """Several GPUs: torchrun --nproc-per-node=4 -m ser.cli finetune ...; they share every batch,
+and their number changes rounding alone. A call that was killed goes on after its last epoch."""
+
+
+def make_parser() -> Parser:
+    """Options of the verb: conf/*.yaml through ``--config``, anything in it by ``--a.b value``."""
+    parser = Parser(
+        prog="ser finetune", description="Fine-tune every fold of an experiment end to end.", epilog=EPILOG
+    )
+    parser.add_argument("--config", action="config", help="YAML with the options below")
+    parser.add_class_arguments(FinetuneConfig)
+    where = parser.add_argument_group("data, encoder and experiment")
+    where.add_argument("--data", type=Path, required=True, help="training data directory (or the only one)")
+    where.add_argument(
+        "--upstream", required=True, help="encoder: hf:<folder>, papt:<folder>, hubert_base ..."
+    )
+    where.add_argument("--validation-data", type=Path, help="the corpus's validation set")
+    where.add_argument("--test-data", type=list[Path], default=[], help="the corpus's test sets: [a, b]")
+    where.add_argument("--exp", type=Path, required=True, help="folder of the experiment")
+    where.add_argument("--speakers", type=Path, help="of which training speakers a personalised encoder makes"
+                       " others, as 'ser speakers' writes it")  # fmt: skip
+    where.add_argument("--whisper-context", choices=["length", "30s"], default="length",
+                       help="what Whisper sees: the utterance, or 30 s with silence")  # fmt: skip
+    where.add_argument("--skip-broken", action="store_true", help="leave out audio that cannot be used")
+    work = parser.add_argument_group("this call's share of the work")
+    work.add_argument("--seed", type=int, default=0)
+    work.add_argument("--fold", type=str, help="train this fold alone")
+    work.add_argument("--nj", type=int, default=1, help="calls that share the folds")
+    work.add_argument("--job", type=int, default=1, help="this call's number, from 1")
+    return parser
+
+
+def main(argv: list[str]) -> None:
+    """Run the verb."""
+    parser = make_parser()
+    options = parser.instantiate(parser.parse_args(argv))
+    if not 1 <= options.job <= options.nj:
+        raise UserError("--job counts from 1 to --nj", value=f"{options.job} of {options.nj}")
+    config = FinetuneConfig(**{name: options[name] for name in FinetuneConfig.__dataclass_fields__})
+    sources = AudioSources(
+        options.data,
+        options.upstream,
+        options.validation_data,
+        options.test_data,
+        "30 s" if options.whisper_context == "30s" else "length",
+        options.speakers,
+        options.skip_broken,
+    )
+    finetune_experiment(
+        config,
+        sources,
+        Experiment(options.exp),
+        seed=options.seed,
+        only_fold=options.fold,
+        job=options.job,
+        jobs=options.nj,
+    )

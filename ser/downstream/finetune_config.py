@@ -1,0 +1,194 @@
+"""Everything that fine-tuning can be told, as dataclasses: conf/*.yaml maps onto these.
+
+Tran et al. (Interspeech 2023) state the interpreter, the loss and the frozen convolutions; learning rates,
+batch, epochs and dropout are open there, and the defaults here are this project's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ser.core.errors import UserError
+from ser.downstream.config import TaskConfig, ValidationConfig, read_option
+
+
+@dataclass
+class EncoderConfig:
+    """What of the encoder is trained.
+
+    Args:
+        trainable: ``all``; ``no_cnn`` (all but the convolutional front end); ``top:<n>`` (the last n
+            layers); ``none`` (the head alone).
+        speakers: train the speaker network of a personalised encoder too (open in the paper; test speakers'
+            vectors would stay as they are while training speakers' move).
+        layer: hidden state that is averaged over time: -1 is the last, ``weighted`` a learned
+            softmax-weighted sum of all.
+        dropout: in the encoder's feed-forward parts and projections while training; layers are never
+            dropped and frames never masked.
+        checkpointing: throw a layer's activations away and compute them again, for utterances too long
+            for the GPU even one at a time.
+    """
+
+    trainable: str = "no_cnn"
+    speakers: bool = False
+    layer: int | Literal["weighted"] = -1
+    dropout: float = 0.0
+    checkpointing: bool = False
+
+
+@dataclass
+class InterpreterConfig:
+    """From the utterance vector to predictions: FC, ReLU, dropout, BatchNorm a width, then FC.
+
+    Args:
+        hidden: widths; the paper's.
+        dropout: open in the paper.
+        statistics: so many training utterances are encoded again before each validation, for BatchNorm's
+            statistics to be those of the weights as they are (see ``heads.settle_batchnorm``); 0 leaves
+            them the running averages of training.
+    """
+
+    hidden: list[int] = field(default_factory=lambda: [128, 32])
+    dropout: float = 0.2
+    statistics: int = 512
+
+
+@dataclass
+class BatchConfig:
+    """What makes a step.
+
+    Args:
+        size: utterances a step, over all processes together. BatchNorm and CCC see all of them.
+        micro_seconds: bound on the seconds of audio that the encoder is given at once, padding included;
+            memory depends on it, gradients do not.
+        max_seconds: longer utterances are cut to it at a random place while training; 0 leaves them whole.
+            Validation and prediction hear whole utterances.
+    """
+
+    size: int = 32
+    micro_seconds: float = 30.0
+    max_seconds: float = 12.0
+
+
+@dataclass
+class OptimizerConfig:
+    """AdamW and its schedule.
+
+    Args:
+        lr: peak learning rate of the encoder's last layer.
+        layer_decay: layer l of L has the learning rate lr * layer_decay^(L - l).
+        head_lr: peak learning rate of the interpreter and of layer weights.
+        weight_decay: decoupled; biases, norms and layer weights have none.
+        schedule: after the warm-up the rates fall to 0 (``linear``) or stay (``constant``).
+        warmup: share of the steps in which the rates rise from 0.
+        clip: bound on the norm of all gradients together; 0 for none.
+        epochs: the most passes over the data; the schedule's length.
+        patience: stop after so many epochs without a better validation metric.
+    """
+
+    lr: float = 1e-5
+    layer_decay: float = 1.0
+    head_lr: float = 1e-3
+    weight_decay: float = 0.01
+    schedule: Literal["linear", "constant"] = "linear"
+    warmup: float = 0.1
+    clip: float = 1.0
+    epochs: int = 10
+    patience: int = 5
+
+
+@dataclass
+class FinetuneConfig:
+    """One recipe of fine-tuning.
+
+    Args:
+        name: the system's name in tables; made of the options when empty.
+        task: what is learnt.
+        encoder: what of the encoder is trained.
+        interpreter: the head.
+        batches: what makes a step.
+        optimizer: the optimiser.
+        validation: how the best epoch is chosen; ``held_out`` or ``utterances``.
+        precision: ``no`` for float32; ``bf16`` and ``fp16`` run the encoder in mixed precision on a GPU.
+    """
+
+    name: str = ""
+    task: TaskConfig = field(default_factory=TaskConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
+    batches: BatchConfig = field(default_factory=BatchConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    precision: Literal["no", "bf16", "fp16"] = "no"
+
+    def check(self) -> None:
+        """Refuse values that mean nothing.
+
+        Raises:
+            UserError: naming the option, its value and the remedy.
+        """
+        if not self.task.emotion and not self.task.attributes:
+            raise UserError("nothing to learn", hint="Set task.emotion or task.attributes")
+        if not re.fullmatch(r"all|no_cnn|none|top:[1-9]\d*", self.encoder.trainable):
+            raise UserError(
+                "encoder.trainable must be all, no_cnn, top:<n> or none", value=self.encoder.trainable
+            )
+        if self.validation.method == "inner_folds":
+            raise UserError(
+                "fine-tuning chooses the epoch on one validation part",
+                value="validation.method: inner_folds",
+                hint="Use held_out: every inner fold would fine-tune an encoder of its own",
+            )
+        if not all(width >= 1 for width in self.interpreter.hidden):
+            raise UserError("interpreter.hidden must be widths of at least 1", value=self.interpreter.hidden)
+        for name, low, high in (
+            ("task.label_smoothing", 0.0, 1.0),
+            ("encoder.dropout", 0.0, 1.0),
+            ("interpreter.dropout", 0.0, 1.0),
+            ("optimizer.warmup", 0.0, 1.0),
+        ):
+            value = read_option(self, name)
+            if not low <= value < high:
+                raise UserError(f"{name} must be at least {low:g} and less than {high:g}", value=value)
+        for name, least in (
+            ("optimizer.epochs", 1),
+            ("optimizer.patience", 1),
+            ("optimizer.clip", 0),
+            ("optimizer.weight_decay", 0),
+            ("batches.max_seconds", 0),
+            ("interpreter.statistics", 0),
+        ):
+            if not read_option(self, name) >= least:
+                raise UserError(f"{name} must be at least {least}", value=read_option(self, name))
+        for name in (
+            *("optimizer.lr", "optimizer.head_lr", "optimizer.layer_decay"),
+            *("batches.micro_seconds", "validation.share"),
+        ):
+            if not read_option(self, name) > 0:
+                raise UserError(f"{name} must be above 0", value=read_option(self, name))
+        if self.batches.size < 2:
+            raise UserError(
+                "batches.size must be at least 2: BatchNorm and CCC have nothing to say of one utterance",
+                value=self.batches.size,
+            )
+
+    def describe(self) -> tuple[str, list[str]]:
+        """(name for tables, notable options)."""
+        what = {"all": "all of it", "no_cnn": "without CNN", "none": "frozen"}
+        encoder = what.get(self.encoder.trainable, f"{self.encoder.trainable.replace(':', ' ')} layers")
+        name = self.name or f"fine-tuned ({encoder})"
+        options = []
+        if self.encoder.layer != -1:
+            weighted = self.encoder.layer == "weighted"
+            options.append("layer weights" if weighted else f"layer {self.encoder.layer}")
+        if self.encoder.speakers:
+            options.append("speaker network trained")
+        if self.task.emotion and self.task.class_weights == "balanced":
+            options.append("balanced class weights")
+        if self.task.label_smoothing:
+            options.append(f"label smoothing {self.task.label_smoothing:g}")
+        if self.precision != "no":
+            options.append(self.precision)
+        return name, options

@@ -1,0 +1,1 @@
+"""Personalised adaptive pre-training: units, masking and loss, pre-training, unseen speakers."""

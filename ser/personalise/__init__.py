@@ -1,0 +1,1 @@
+"""What is fitted to a speaker: speaker vectors, similar speakers, label distribution calibration (PLDC)."""
