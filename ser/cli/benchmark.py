@@ -1,4 +1,7 @@
-"""``ser benchmark table|matrix``: scored experiments -> RESULTS.md, results.csv, report.html."""
+"""``ser benchmark table|matrix``: scored experiments -> RESULTS.md, results.csv, report.html.
+
+``ser benchmark speakers``: speaker-dependent against speaker-independent training, a curve.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from ser.scoring.report import write_results
 USAGES = {
     "table": "ser benchmark table EXPERIMENT ... --out DIR",
     "matrix": "ser benchmark matrix SCORES_JSON ... --out DIR",
+    "speakers": "ser benchmark speakers --config CONF --data [A, B] --feats [A, B] --speakers 4,8 --out DIR",
 }
 
 
@@ -48,12 +52,52 @@ def main(argv: list[str]) -> None:
     if argv[0] not in USAGES:
         hint = "There are '" + "' and '".join(USAGES.values()) + "'"
         raise UserError("no such kind of benchmark", value=argv[0], hint=hint)
+    if argv[0] == "speakers":
+        _speakers(argv[1:])
+        return
     options = make_parser(argv[0]).parse_args(argv[1:])
     command = options.command or shlex.join(["ser", "benchmark", *argv])
     if argv[0] == "table":
         text, files = write_results(options.experiments, options.out, options.title, command)
     else:
         text, files = write_matrix(options.scores, options.out, options.title, command)
+    print(text)
+    for path in files:
+        print(path)
+
+
+def _speakers(argv: list[str]) -> None:
+    """The curve over numbers of training speakers; what trains is imported only here."""
+    from ser.downstream.config import TrainConfig
+    from ser.downstream.dependence import parse_counts, write_dependence
+    from ser.scoring.dependence import summarise_dependence
+
+    parser = Parser(
+        prog="ser benchmark speakers",
+        description="Train on growing numbers of speakers, and test on other utterances of the same speakers"
+        " (dependent) and, as many others having been trained on, of unheard ones (independent).",
+    )
+    parser.add_argument("--config", action="config", help="YAML of 'ser train'")
+    parser.add_class_arguments(TrainConfig)
+    parser.add_argument(
+        "--data", type=list[Path], required=True, help="data directories, put together: [a, b]"
+    )
+    parser.add_argument("--feats", type=list[Path], required=True, help="their features")
+    parser.add_argument("--speakers", type=str, required=True, help="numbers of training speakers: 4,8,16,32")
+    parser.add_argument("--draws", type=int, default=3, help="divisions of speakers and utterances")
+    parser.add_argument("--share", type=float, default=0.3, help="of a speaker's utterances to test on")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    options = parser.instantiate(parser.parse_args(argv))
+    if len(options.data) != len(options.feats):
+        raise UserError("--data and --feats want the same number of folders")
+    names = TrainConfig.__dataclass_fields__
+    write_dependence(
+        TrainConfig(**{name: options[name] for name in names}),
+        list(zip(options.data, options.feats, strict=True)),
+        parse_counts(options.speakers), options.out, options.draws, options.share, options.seed,
+    )  # fmt: skip
+    text, files = summarise_dependence(options.out)
     print(text)
     for path in files:
         print(path)

@@ -20,7 +20,6 @@ text { fill: var(--muted); } text.title { fill: var(--ink); font-weight: 600; }
 .line { stroke: var(--accent); fill: none; stroke-width: 1.8; }
 .band { fill: var(--accent); fill-opacity: .15; }
 .reference { stroke: var(--warm); fill: none; stroke-dasharray: 5 4; }
-text.reference { stroke: none; fill: var(--warm); }
 </style>"""
 WIDTH, HEIGHT = 320.0, 260.0
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 14.0, 40.0, 42.0
@@ -97,9 +96,9 @@ def line(
     x_name: str,
     y_name: str,
     points: Sequence[tuple[str, float, float, float]],
-    reference: tuple[str, float],
+    references: Sequence[float],
 ) -> Panel:
-    """A panel with one line in a band, its points evenly spaced, and a level to compare with.
+    """A panel with one line in a band, its points evenly spaced, and a second line to compare with.
 
     Args:
         title: above it.
@@ -107,19 +106,17 @@ def line(
         x_name: of the axis below.
         y_name: of the axis on the left.
         points: (name on the axis, value, low, high), from left to right.
-        reference: (name, level).
+        references: level at each point; drawn dashed.
     """
     x = Scale(0, max(len(points) - 1, 1), 1, WIDTH - LEFT - RIGHT)
-    y = vertical([*(v for p in points for v in p[1:]), reference[1]])
+    y = vertical([*(v for p in points for v in p[1:]), *references])
     middle = [place(x, y, i, p[1]) for i, p in enumerate(points)]
     edge = [place(x, y, i, p[2]) for i, p in enumerate(points)]
     edge += [place(x, y, i, p[3]) for i, p in reversed(list(enumerate(points)))]
-    level = place(x, y, 0, reference[1])[1]
+    other = [place(x, y, i, level) for i, level in enumerate(references)]
     parts = [
         f'<path class="band" d="M{_path(edge)}Z"/>',
-        f'<path class="reference" d="M{LEFT:g} {level:.1f}H{WIDTH - RIGHT:g}"/>',
-        f'<text class="reference" x="{WIDTH - RIGHT:g}" y="{level - 5:.1f}" text-anchor="end">'
-        f"{escape(reference[0])} {reference[1]:.3f}</text>",
+        f'<path class="reference" d="M{_path(other)}"/>',
         f'<path class="line" d="M{_path(middle)}"/>',
     ]
     for (px, py), (name, value, low, high) in zip(middle, points, strict=True):

@@ -1,4 +1,4 @@
-"""What ``ser calibrate`` has found about speakers, as correlations with intervals and as pictures.
+"""What ``ser calibrate`` has found about speakers, with intervals and as pictures.
 
 shift.tsv          -> correlations.tsv, shift_<set>_<attribute>.svg
 by_utterances.tsv  -> by_utterances_<set>_<attribute>.svg
@@ -146,8 +146,9 @@ def draw_by_utterances(folder: Path) -> tuple[str, list[Path]]:
 def _curve(rows: Sequence[dict[str, str]], metric: str) -> Panel:
     """One metric's panel."""
     points = [(row["utterances"], *(float(row[key]) for key in ("after", "low", "high"))) for row in rows]
-    note = f"after PLDC; band: 95 % of {max(int(row['draws']) for row in rows)} draws"
-    return line(metric, note, "utterances of a speaker", metric, points, ("before", float(rows[0]["before"])))
+    before, draws = float(rows[0]["before"]), max(int(row["draws"]) for row in rows)
+    note = f"dashed: before, {shown(before)}; band: 95 % of {draws} draws"
+    return line(metric, note, "utterances of a speaker", metric, points, [before] * len(points))
 
 
 def _words(value: float, interval: Interval) -> str:

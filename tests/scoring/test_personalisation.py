@@ -79,7 +79,7 @@ def test_curves_have_a_point_a_number_and_the_level_before(tmp_path):
     picture = ElementTree.parse(files[0]).getroot()
     assert len(picture.findall(f".//{SVG}circle")) == 2 * 3
     assert [each.text for each in picture.iter(f"{SVG}text") if "before" in (each.text or "")] == [
-        "before 0.500"
+        "dashed: before, .500; band: 95 % of 20 draws"
     ] * 2
 
 
@@ -90,7 +90,7 @@ def test_marks_lie_where_the_axes_say():
     (x0, y0), (x1, y1), (x2, y2) = places
     assert x2 == pytest.approx((x0 + x1) / 2, abs=0.1) and y2 == pytest.approx((y0 + y1) / 2, abs=0.1)
     assert x1 > x0 and y1 < y0  # up is less
-    one = line("t", "", "x", "y", [("all", 0.5, 0.5, 0.5)], ("before", 0.4))
+    one = line("t", "", "x", "y", [("all", 0.5, 0.5, 0.5)], [0.4])
     assert ElementTree.fromstring(standalone([one, one], "one point")).get("width") == "640"
 
 
