@@ -1,5 +1,6 @@
 """Every conf/*.yaml of every recipe is understood, and every combination it searches makes sense."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,7 @@ def test_it_is_understood(path: Path) -> None:
     parser = make_parser()
     argv = ["--config", str(path), "--data", "d", "--feats", "f", "--exp", "e"]
     options = parser.instantiate(parser.parse_args(argv))
-    config = TrainConfig(
-        options.name, options.task, options.model, options.optimizer, options.validation, options.search
-    )
+    config = TrainConfig(**{item.name: options[item.name] for item in dataclasses.fields(TrainConfig)})
     config.check()
     assert list(config.candidates())
 
