@@ -15,12 +15,12 @@
 #
 # After todo, item_outdated tells whether what was there had been made from other inputs. A command
 # that goes on where it was must see that for itself: a mistyped option costs nobody's results.
-# The engine sets force and dry_run (true or false), stage_names and stage_whats (by number), and off
-# (" 4 5 ": the stages of later releases).
+# The engine sets force and dry_run (true or false), stage_names and stage_whats (by number), off
+# (" 4 5 ": the stages of later releases) and unused (the same: those that a recipe does not switch on).
 
 # shellcheck source=likely_cause.sh
 . "$(dirname "${BASH_SOURCE[0]}")/likely_cause.sh"
-stage_names=() stage_whats=() off=""
+stage_names=() stage_whats=() off="" unused=""
 : "${force:=false}" "${dry_run:=false}"
 _marks=(python3 -I "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../ser/core/marks.py")
 
@@ -37,6 +37,7 @@ list_stages() {
     ((number)) || continue
     note=""
     [[ $off == *" $number "* ]] && note="   (not in this release)"
+    [[ $unused == *" $number "* ]] && note="   (off in this recipe)"
     printf '%3d %-14s %s\n' "$number" "${stage_names[number]}" "${stage_whats[number]}$note"
   done
 }
@@ -47,6 +48,7 @@ number_of() { # a stage's number or name, as its number
     ((number)) || continue
     if [[ $1 == "$number" || $1 == "${stage_names[number]}" ]]; then
       [[ $off == *" $number "* ]] && die "stage $number ${stage_names[number]} is not in this release. See './run.sh --list'."
+      [[ $unused == *" $number "* ]] && die "stage $number ${stage_names[number]} is off in this recipe. See './run.sh --list'."
       printf '%d\n' "$number"
       return
     fi

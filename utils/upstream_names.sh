@@ -18,6 +18,7 @@ tag_of() { # upstream, options of ser extract: prints its short name
   local name=$1 tag
   case $name in
     hf:*) tag=$(basename "${name#hf:}") ;;
+    papt:*) tag=${name#papt:} && tag=${tag%/} && tag=$(basename "${tag%/encoder}") ;;
     s3prl:*:*) tag=$(basename "${name#s3prl:*:}") tag=${name#s3prl:} && tag=${tag%%:*}-$(basename "${name#s3prl:*:}" | sed 's/\.[^.]*$//') ;;
     s3prl:fbank | s3prl:mfcc | s3prl:mel | s3prl:linear | s3prl:spectrogram) tag=${name#s3prl:}-cmvn ;;
     *) tag=${name#*:} ;;
@@ -33,7 +34,7 @@ names_and_tags() { # upstreams, options of ser extract: sets names, tags and che
   for name in ${words[@]+"${words[@]}"}; do
     checkpoint=""
     case $name in
-      hf:*) checkpoint=$(found "${name#hf:}") && name=hf:$checkpoint ;;
+      hf:* | papt:*) checkpoint=$(found "${name#*:}") && name=${name%%:*}:$checkpoint ;;
       s3prl:*:*) checkpoint=$(found "${name#s3prl:*:}") && name=${name%":${name#s3prl:*:}"}:$checkpoint ;;
     esac
     tag=$(tag_of "$name" "$2")

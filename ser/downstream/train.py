@@ -63,7 +63,11 @@ def train_experiment(
     protocol = describe(folds, speaker_of, config.validation)
     described = config.describe(upstream["layers"], upstream["frame_rate"])
     seconds = read_json(timing) if timing.is_file() else None
-    write_info(experiment, described, upstream, protocol, task, data, timing=seconds)
+    others = {"timing": seconds}
+    if upstream.get("transductive"):
+        described[1].append("pre-trained on test speakers (transductive)")
+        others["transductive"] = True
+    write_info(experiment, described, upstream, protocol, task, data, **others)
 
     fingerprint = training_fingerprint(config, sources.fingerprint())
     pending = pending_folds(experiment, folds, fingerprint, seed, only_fold, job, jobs)

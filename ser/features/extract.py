@@ -238,6 +238,8 @@ class Extraction:
         }  # fmt: skip
         if self.settings.frames_layers:
             meta["frames_layers"] = list(self.settings.frames_layers)
+        if self.upstream.transductive:
+            meta["transductive"] = True
         return meta
 
 

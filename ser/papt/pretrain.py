@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,9 @@ def pretrain(
     plans = [plan_epoch(seconds, config.batches, seed, epoch) for epoch in range(config.optimizer.epochs)]
     out.mkdir(parents=True, exist_ok=True)
     if accelerator.is_main_process:
-        if restart:
+        if restart:  # the old encoder too, or a run that is killed now could not go on without --restart
             (out / FILE).unlink(missing_ok=True)
+            shutil.rmtree(out / ENCODER, ignore_errors=True)
         save(out / "config.yaml", {**to_plain(config), **to_plain(sources), "seed": seed})
         write_yaml(out / "env.yaml", describe_environment())
     accelerator.wait_for_everyone()

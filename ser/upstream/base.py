@@ -74,6 +74,8 @@ class Upstream(nn.Module):
     min_samples: int = 1
     # What decides the hidden states beside the weights, as plain values (a preprocessor's settings).
     settings: Mapping[str, Any] = MappingProxyType({})
+    # Whether it was pre-trained on audio of speakers who are tested.
+    transductive: bool = False
 
     def forward(
         self,

@@ -56,6 +56,7 @@ class PaptUpstream(Upstream):
         super().__init__()
         self.encoder, self.info, self.speakers = encoder, info, list(speakers)
         self.config, self.folder = config, folder
+        self.transductive = config.get("protocol") == "transductive"
         self.min_samples = receptive_field(encoder.model.feature_extractor.conv_layers)
         self._index = {speaker: index for index, speaker in enumerate(self.speakers)}
         self._mixtures: dict[str, dict[str, float]] = {}

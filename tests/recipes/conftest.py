@@ -12,7 +12,7 @@ import pytest
 
 # Every verb writes what it promises, out of what it reads; $FAKE_<VERB> makes one misbehave.
 FAKE_SER = r"""
-import os, sys, time
+import os, shutil, sys, time
 from pathlib import Path
 
 def option(name, default=None):
@@ -37,7 +37,7 @@ if behaviour == "disk":
     sys.exit(1)
 if behaviour == "nothing":
     sys.exit()
-if behaviour == "hang":
+if behaviour == "hang" and verb != "papt":
     write("hanging.pid", str(os.getpid()))
     time.sleep(300)
 if verb == "lint":
@@ -57,7 +57,45 @@ elif verb == "extract":
         content = (data / "wav.scp").read_text() + option("--upstream") + option("--batch-seconds", "")
         for name in ("pooled_mean.scp", "pooled_std.scp", "shards-0/0.pooled_mean.ark", "meta.yaml"):
             write(feats / name, content)
+        if "--frames-layers" in sys.argv:
+            write(feats / f"frames_layer{option('--frames-layers')}.scp", content)
         write(feats / "timing.json", str(time.time()))
+elif verb == "units":
+    data = [Path(word) for word in sys.argv[2 : sys.argv.index("--feats")]]
+    for folder in data:
+        for name in ("units.scp", "units.ark"):
+            write(Path(option("--out"), folder.name, name), (folder / "wav.scp").read_text())
+    write(Path(option("--out"), "meta.yaml"), option("--clusters"))
+elif verb == "papt":
+    out = Path(option("--out"))
+    content = Path(option("--config")).read_text()
+    content += option("--upstream") + option("--units") + option("--lr", "")
+    write(out / "checkpoint.pt", content)
+    if behaviour == "hang":
+        write("hanging.pid", str(os.getpid()))
+        time.sleep(300)
+    for name in ("config.yaml", "model.safetensors", "speakers.txt", "spk_vectors.scp", "hubert.pt"):
+        write(out / "encoder" / name, content)
+    (out / "checkpoint.pt").unlink()
+elif verb == "speakers":
+    write(option("--out"), f"s-of-{Path(action).name} x:1\nshared {Path(action).name}:1\n")
+elif verb == "finetune":
+    exp, seed = Path(option("--exp")), option("--seed")
+    content = Path(option("--config")).read_text() + option("--upstream")
+    for name in ("config.yaml", "info.yaml"):
+        write(exp / name, content)
+    write(exp / "tests.txt", " ".join(Path(t).name for t in listed(option("--test-data"))) or "test")
+    write(exp / f"seed{seed}" / f"fold{option('--job')}" / "model.safetensors", content + seed)
+elif verb in ("adapt", "calibrate"):
+    out, left_out = Path(option("--out")), option("--enrolment")
+    shutil.rmtree(out, ignore_errors=True)
+    for model in Path(action).glob("seed*/*/model.safetensors"):
+        for part in (Path(action) / "tests.txt").read_text().split():
+            folder = out / model.parent.relative_to(action) / part
+            for name in ("pred.scp", "pred.ark") if part != left_out else ():
+                write(folder / name, model.read_text() + verb + option("--shift", "") + option("--k", ""))
+    for name in ("calibration.yaml", "info.yaml"):
+        write(out / name, verb)
 elif verb == "train":
     exp, seed = Path(option("--exp")), option("--seed")
     content = Path(option("--config")).read_text() + Path(option("--data"), "utt2emo").read_text()
@@ -68,9 +106,10 @@ elif verb == "train":
     write(exp / f"seed{seed}" / f"fold{option('--job')}" / "model.safetensors", content + seed)
 elif verb == "predict":
     for model in Path(action).glob("seed*/*/model.safetensors"):
-        for part in (Path(action) / "tests.txt").read_text().split():
-            write(model.parent / part / "pred.scp", model.read_text())
-            write(model.parent / part / "pred.ark", model.read_text())
+        more = ["train", "validation"] if "--parts" in sys.argv else []
+        for part in (Path(action) / "tests.txt").read_text().split() + more:
+            for name in ("pred.scp", "pred.ark", "emb.scp", "emb.ark"):
+                write(model.parent / part / name, model.read_text())
 elif verb == "score":
     print("UAR .5")
     labels, name = Path(option("--data"), "utt2emo"), option("--set")
@@ -112,7 +151,7 @@ class Recipe:
         """Run to the end, forgetting the calls of earlier runs."""
         (self.path / "calls.txt").unlink(missing_ok=True)
         command = self.command(*words, **environment)
-        return subprocess.run(**command, cwd=cwd or self.path, capture_output=True, timeout=120)
+        return subprocess.run(**command, cwd=cwd or self.path, capture_output=True, timeout=300)
 
     def calls(self) -> list[list[str]]:
         """What the stand-in was called with, a list a call."""

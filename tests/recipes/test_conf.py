@@ -1,31 +1,48 @@
 """Every conf/*.yaml of every recipe is understood, and every combination it searches makes sense."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
+import yaml
 
-from ser.cli.train import make_parser
+from ser.cli import finetune, papt, train
 from ser.downstream.config import TrainConfig
+from ser.downstream.finetune_config import FinetuneConfig
+from ser.papt.config import PaptConfig
 from ser.scoring.mapping import Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 MAPPINGS = sorted(ROOT.glob("egs/*/*/conf/mapping.yaml"))
 CONFIGURATIONS = sorted(set(ROOT.glob("egs/*/*/conf/*.yaml")) - set(MAPPINGS))
+# Verb: its parser, its configuration, and what it wants beside that.
+VERBS = {
+    "train": (train, TrainConfig, ["--data", "d", "--feats", "f", "--exp", "e"]),
+    "finetune": (finetune, FinetuneConfig, ["--data", "d", "--upstream", "u", "--exp", "e"]),
+    "papt": (papt, PaptConfig, ["--upstream", "u", "--data", "d", "--units", "u", "--out", "o"]),
+}
 
 
-def test_there_are_some() -> None:
-    assert CONFIGURATIONS
+def verb_of(path: Path) -> str:
+    """Which verb reads a configuration: pre-training has no labels, fine-tuning an encoder."""
+    sections = yaml.safe_load(path.read_text())
+    if "task" not in sections:
+        return "papt"
+    return "finetune" if "encoder" in sections else "train"
+
+
+def test_there_are_some_of_every_kind() -> None:
+    assert {verb_of(path) for path in CONFIGURATIONS} == set(VERBS)
 
 
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_it_is_understood(path: Path) -> None:
-    parser = make_parser()
-    argv = ["--config", str(path), "--data", "d", "--feats", "f", "--exp", "e"]
-    options = parser.instantiate(parser.parse_args(argv))
-    config = TrainConfig(**{item.name: options[item.name] for item in dataclasses.fields(TrainConfig)})
+    module, kind, others = VERBS[verb_of(path)]
+    parser = module.make_parser()
+    options = parser.instantiate(parser.parse_args(["--config", str(path), *others]))
+    config = kind(**{name: options[name] for name in kind.__dataclass_fields__})
     config.check()
-    assert list(config.candidates())
+    if isinstance(config, TrainConfig):
+        assert list(config.candidates())
 
 
 @pytest.mark.parametrize("path", MAPPINGS, ids=lambda path: str(path.relative_to(ROOT)))

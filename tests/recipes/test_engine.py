@@ -244,7 +244,8 @@ def test_later_stage_without_its_predecessor(recipe):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--stage", "units"), "stage 5 units is not in this release"),
+        (("--stage", "extract-text"), "stage 4 extract-text is not in this release"),
+        (("--stage", "units"), "stage 5 units is off in this recipe"),
         (("--stop-stage", "11"), "stage 11 fuse is not in this release"),
         (("--stage", "trian"), "there is no stage 'trian'. Stages: data lint extract"),
         (("--stage", "9", "--stop-stage", "8"), "--stage 9 comes after --stop-stage 8"),

@@ -24,6 +24,20 @@ seeds=0
 train_options=
 predict_options=
 score_options=
+units=
+units_options=
+papt_upstream=
+scratch_config=
+papt_configs=
+papt_data=
+papt_options=
+unseen=nearest
+finetune_configs=
+finetune_options=
+adapt=
+adapt_options=
+calibrate=
+calibrate_options=
 title=
 extras=
 python=
@@ -51,6 +65,18 @@ What it is run on:
   --predict-options \"...\"     for 'ser predict'
   --score-options \"...\"       for 'ser score': --draws 1000
 
+Pre-training, fine-tuning, calibration (recipes papt1; docs/recipes.md):
+  --units \"A [B]\"             <upstream>:<layer>:<clusters>, mfcc:0:100; with --scratch-config, B may be own:<layer>:<clusters>
+  --papt-upstream NAME        encoder to start from: hf:<folder>, s3prl:hubert_local:<file>, scratch:small
+  --scratch-config FILE       of the first pre-training of a scratch:<size>
+  --papt-configs \"A B\"        one encoder for each of these files
+  --papt-data \"A B\"           sets to pre-train on (all)
+  --unseen RULE               embedding of other sets' speakers: nearest, knn, mean, zero
+  --finetune-configs \"A B\"    one experiment end to end for each encoder and each of these files
+  --adapt \"A B\"               strategies of 'ser adapt': unique, oversampling, weighting
+  --calibrate \"A B\"           shifts of 'ser calibrate': sigma, mu, both
+  --units-options, --papt-options, --finetune-options, --adapt-options, --calibrate-options \"...\"
+
 What a recipe sets:
   --local-data \"COMMAND\"      writes data/<set> for every set; {sets} in it stands for --data-sets, with commas
   --data-sets \"all\"           a cross-validated corpus (data/all/utt2fold), or \"train validation test\", the rest being tests
@@ -77,7 +103,11 @@ stage_whats=(- "the corpus to data directories" "checks of the data directories"
   "transcripts to features" "frames to units" "pre-training on units, adapted" "features of the adapted encoder"
   "features to trained folds" "trained folds to predictions" "calibrated predictions" "several systems as one"
   "predictions to scores with intervals" "all experiments to RESULTS.md, results.csv, report.html")
-off=" 4 5 6 7 10 11 " # later releases fill them
+off=" 4 11 " # later releases fill them
+unused=""    # not in this recipe
+[[ -n $units ]] || unused+=" 5 "
+[[ -n $papt_upstream ]] || unused+=" 6 7 "
+[[ -n $calibrate ]] || unused+=" 10 "
 
 if [[ $list == true ]]; then
   list_stages
@@ -100,6 +130,7 @@ read -ra score_words <<<"$score_options"
 read -ra seed_words <<<"$seeds"
 read -ra config_words <<<"$train_configs"
 ((${#sets[@]})) || die "--data-sets is empty."
+learnt_parts=() # parts to predict beside the tests
 tests=("${sets[@]:2}") parts=("${sets[@]:2}") # the test sets, and the folders of their predictions
 case ${#sets[@]} in
   1) tests=("${sets[0]}") parts=("test") ;;
@@ -185,55 +216,67 @@ jobs_for() { # set: prints how many jobs share it; each takes seconds to start, 
   printf '%d\n' $((most < 1 || nj < most ? nj : most))
 }
 
+extract_one() { # upstream, its checkpoint or nothing, feats/<tag>, set, further options...
+  local feats=$3/$4 extract jobs log=log/extract_${3#feats/}_$4
+  item "${feats#feats/}"
+  from 1 "data/$4/wav.scp" "data/$4/utt2spk"
+  [[ ! -f data/$4/segments ]] || from 1 "data/$4/segments"
+  [[ ! -f data/$4/utt2dur ]] || from 1 "data/$4/utt2dur"
+  audio_of "$4"
+  from_upstream "$1" "$2" "${3#feats/}"
+  [[ ${5-} != --speakers ]] || from 7 "$6"
+  setting "extract options" "$extract_options"
+  setting release "$release"
+  promise "$feats"/{pooled_mean.scp,meta.yaml}
+  clear_if_forced "$feats"
+  extract=(ser extract "data/$4" "$feats" --upstream "$1" ${extract_words[@]+"${extract_words[@]}"} "${@:5}")
+  if todo; then
+    jobs=$(jobs_for "$4")
+    if ((jobs == 1)); then
+      work "$extract_cmd" "$log.log" "${extract[@]}"
+    else
+      work "$extract_cmd" "JOB=1:$jobs" "$log.JOB.log" "${extract[@]}" --nj "$jobs" --job JOB
+      work run.sh "$log.combine.log" "${extract[@]}" --nj "$jobs" --combine
+    fi
+    item_end
+  fi
+}
+
+from_upstream() { # upstream, its checkpoint or nothing, tag: the upstream as an input
+  local name=$1
+  if [[ $2 == exp/papt/* ]]; then
+    from 6 "$2"
+  elif [[ -n $2 ]]; then
+    from_named "checkpoint of $3" "$2" # by its content, wherever it lies
+    name=${1%":$2"}
+  fi
+  setting upstream "$name"
+}
+
 stage_extract() {
-  local i tag set feats extract jobs
+  local i set
   for i in "${!names[@]}"; do
-    for set in "${sets[@]}"; do
-      tag=${tags[i]} feats=feats/${tags[i]}/$set
-      item "$tag/$set"
-      from 1 "data/$set/wav.scp" "data/$set/utt2spk"
-      [[ ! -f data/$set/segments ]] || from 1 "data/$set/segments"
-      [[ ! -f data/$set/utt2dur ]] || from 1 "data/$set/utt2dur"
-      audio_of "$set"
-      if [[ -n ${checkpoints[i]} ]]; then
-        from_named "checkpoint of $tag" "${checkpoints[i]}" # by its content, wherever it lies
-        setting upstream "${names[i]%":${checkpoints[i]}"}"
-      else
-        setting upstream "${names[i]}"
-      fi
-      setting "extract options" "$extract_options"
-      setting release "$release"
-      promise "$feats"/{pooled_mean.scp,meta.yaml}
-      clear_if_forced "$feats"
-      if todo; then
-        extract=(ser extract "data/$set" "$feats" --upstream "${names[i]}" ${extract_words[@]+"${extract_words[@]}"})
-        jobs=$(jobs_for "$set")
-        if ((jobs == 1)); then
-          work "$extract_cmd" "log/extract_${tag}_$set.log" "${extract[@]}"
-        else
-          work "$extract_cmd" "JOB=1:$jobs" "log/extract_${tag}_$set.JOB.log" "${extract[@]}" --nj "$jobs" --job JOB
-          work run.sh "log/extract_${tag}_$set.combine.log" "${extract[@]}" --nj "$jobs" --combine
-        fi
-        item_end
-      fi
-    done
+    for set in "${sets[@]}"; do extract_one "${names[i]}" "${checkpoints[i]}" "feats/${tags[i]}" "$set"; done
   done
 }
 
-each_experiment() { # function: calls it for every upstream and configuration
+features_of=("${tags[@]}") # tags to train on; papt_stages.sh adds its encoders'
+declare -A made_in=()      # tag -> the stage that makes its features, if it is not 3
+
+each_experiment() { # function: calls it for every kind of features and configuration
   local tag config
-  for tag in "${tags[@]}"; do
+  for tag in "${features_of[@]}"; do
     for config in ${config_words[@]+"${config_words[@]}"}; do "$1" "$tag" "$config" "exp/${tag}_$(basename "$config" .yaml)"; done
   done
 }
 
 from_features() { # tag: all that training reads of data directories and features
-  local set arks
+  local set arks number=${made_in[$1]:-3}
   for set in "${sets[@]}"; do
     from 1 "data/$set/utt2spk" "data/$set/labels.yaml" "data/$set/utt2*" "data/$set/spk2*"
-    from 3 "feats/$1/$set/meta.yaml" "feats/$1/$set/pooled_*.scp"
+    from "$number" "feats/$1/$set/meta.yaml" "feats/$1/$set/pooled_*.scp"
     mapfile -t arks < <(find "feats/$1/$set" -name '*pooled_*.ark' 2>/dev/null | LC_ALL=C sort)
-    from 3 ${arks[@]+"${arks[@]}"}
+    from "$number" ${arks[@]+"${arks[@]}"}
   done
 }
 
@@ -275,15 +318,15 @@ train_one() { # tag config experiment
   done
 }
 
-predict_one() { # tag config experiment
+predict_one() { # tag config experiment [what notes its inputs]
   local part seed
   item "${3#exp/}"
-  from_features "$1"
+  "${4:-from_features}" "$1"
   from 8 "$3/config.yaml"
   for seed in "${seed_words[@]}"; do from 8 "$3/seed$seed/*/model.safetensors"; done
   setting "predict options" "$predict_options"
   setting release "$release"
-  for part in "${parts[@]}"; do
+  for part in "${parts[@]}" ${learnt_parts[@]+"${learnt_parts[@]}"}; do
     for seed in "${seed_words[@]}"; do promise "$3/seed$seed/*/$part/pred.scp"; done
   done
   if todo; then
@@ -300,18 +343,20 @@ drop_other_sets() { # experiment: scores of sets that are no tests now are of th
   done
 }
 
-score_one() { # tag config experiment
+score_one() { # tag config experiment [the stage that predicts, 9] [a test set that it leaves out]
   local i set part seed scores file
   item "${3#exp/}"
   for i in "${!tests[@]}"; do
+    [[ ${tests[i]} != "${5-}" ]] || continue
     from 1 "data/${tests[i]}/utt2*" "data/${tests[i]}/labels.yaml"
-    for seed in "${seed_words[@]}"; do from 9 "$3/seed$seed/*/${parts[i]}/pred.scp" "$3/seed$seed/*/${parts[i]}/pred.ark"; done
+    for seed in "${seed_words[@]}"; do from "${4:-9}" "$3/seed$seed/*/${parts[i]}/pred.scp" "$3/seed$seed/*/${parts[i]}/pred.ark"; done
   done
   setting "score options" "$score_options"
   setting release "$release"
   if todo; then
     for i in "${!tests[@]}"; do
       set=${tests[i]} part=${parts[i]}
+      [[ $set != "${5-}" ]] || continue
       work "run.sh --show" "log/score_${3#exp/}_$set.log" \
         ser score "$3" --data "data/$set" --set "$part" ${score_words[@]+"${score_words[@]}"}
       scores=$3/scores_$part.json
@@ -366,9 +411,14 @@ stage_benchmark() {
   fi
 }
 
+if [[ -n $units$papt_configs$finetune_configs$adapt$calibrate ]]; then
+  # shellcheck source=../../TEMPLATE/ser1/papt_stages.sh
+  . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/papt_stages.sh"
+fi
+
 { # Read as a whole, so that a run goes on as it began when this file changes under it.
   for ((number = stage; number <= stop_stage; number++)); do
-    [[ $off == *" $number "* ]] && continue
+    [[ $off$unused == *" $number "* ]] && continue
     stage_begin "$number" "${stage_names[number]}" "${stage_whats[number]}"
     "stage_${stage_names[number]}"
     stage_end
