@@ -1,4 +1,4 @@
-"""The stages of recipes papt1 (units, papt, adapt-extract, fine-tuning, calibrate), with a stand-in for ser."""
+"""Stages of recipes papt1 (units, papt, adapt-extract, fine-tuning, calibrate), with a stand-in for ser."""
 
 import shutil
 import signal
