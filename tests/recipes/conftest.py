@@ -55,6 +55,8 @@ elif verb == "extract":
     print("progress toy: 50 %, 0:01 gone, 0:01 left", file=sys.stderr)
     if "--combine" in sys.argv or "--job" not in sys.argv:
         content = (data / "wav.scp").read_text() + option("--upstream") + option("--batch-seconds", "")
+        weights = Path(option("--upstream").removeprefix("papt:"), "encoder", "model.safetensors")
+        content += weights.read_text() if weights.exists() else ""
         for name in ("pooled_mean.scp", "pooled_std.scp", "shards-0/0.pooled_mean.ark", "meta.yaml"):
             write(feats / name, content)
         if "--frames-layers" in sys.argv:
