@@ -32,6 +32,5 @@ list() { # prefix set...: [prefix/a,prefix/b]
 }
 
 read -ra sets <<<"$data_sets"
-# Normal scores: with few speakers some dimensions hardly vary, and one utterance would be an outlier by moments.
-ser benchmark speakers --config "$config" --model.standardise quantile --data "$(list data "${sets[@]}")" \
+ser benchmark speakers --config "$config" --data "$(list data "${sets[@]}")" \
   --feats "$(list "feats/$upstream" "${sets[@]}")" --speakers "$speakers" --draws "$draws" --out "$out"
