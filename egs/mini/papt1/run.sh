@@ -10,7 +10,7 @@ exec ./ser.sh \
   --local-data "ser prepare mini --speakers 64 --families 8 --utterances 1920 --dialogues 0" \
   --data-sets "train validation test" \
   --upstreams "fbank" \
-  --units "mfcc:0:100" \
+  --units "mfcc:0:100 own:3:100" \
   --papt-upstream scratch:small \
   --scratch-config conf/scratch.yaml \
   --papt-configs "conf/papt.yaml conf/tapt.yaml" \
