@@ -20,7 +20,7 @@ CONTEXT_30S = "30 s"
 
 @dataclass(frozen=True)
 class ParsedName:
-    """A name taken apart: ``hf:<where>``, ``papt:<where>``, ``s3prl:<entry>[:<where>]`` or ``<entry>``."""
+    """A name taken apart: ``hf:<where>`` (or papt, finetuned), ``s3prl:<entry>[:<where>]`` or ``<entry>``."""
 
     library: str
     entry: str
@@ -42,7 +42,7 @@ def parse_name(name: str) -> ParsedName:
     if not colon:
         known = {**dict.fromkeys(OPENSMILE, "opensmile"), **dict.fromkeys(SPECTRAL, "spectral")}
         library, rest = known.get(name, "s3prl"), name
-    if library in ("hf", "papt") and rest:
+    if library in ("hf", "papt", "finetuned") and rest:
         return ParsedName(library, "", rest)
     if library == "s3prl" and rest:
         entry, _, where = rest.partition(":")
@@ -53,7 +53,7 @@ def parse_name(name: str) -> ParsedName:
         "not the name of an upstream",
         value=name,
         hint="Write a S3PRL name (fbank, hubert_base), s3prl:<entry>:<checkpoint>, hf:<folder or hub name>,"
-        " papt:<folder>, egemaps or compare",
+        " papt:<folder>, finetuned:<fold of an experiment>, egemaps or compare",
     )
 
 
@@ -66,12 +66,16 @@ def tag_of(name: str, context: str = "length") -> str:
     'whisper-base-encoder-30s'
     >>> tag_of("papt:exp/papt/emodb/encoder"), tag_of("papt:exp/papt/emodb")
     ('emodb', 'emodb')
+    >>> tag_of("finetuned:exp/papt_finetune/seed0/fold1")
+    'papt_finetune-seed0-fold1'
     """
     parsed = parse_name(name)
     last = None if parsed.where is None else PurePosixPath(parsed.where.rstrip("/")).name
+    if parsed.library == "finetuned":
+        last = "-".join(PurePosixPath(parsed.where).parts[-3:])
     if parsed.library == "papt" and last == "encoder":
         last = PurePosixPath(parsed.where.rstrip("/")).parent.name
-    if parsed.library in ("hf", "papt"):
+    if parsed.library in ("hf", "papt", "finetuned"):
         tag = last or ""
     elif last is not None:
         tag = f"{parsed.entry}-{last.removesuffix(PurePosixPath(last).suffix)}"
@@ -130,6 +134,10 @@ def _load(parsed: ParsedName, name: str, tag: str, context: str) -> Upstream:
         from ser.upstream.papt import load_papt
 
         return load_papt(parsed.where, name, tag)
+    if parsed.library == "finetuned":
+        from ser.upstream.fine_tuned import load_finetuned
+
+        return load_finetuned(parsed.where, name, tag)
     from ser.upstream.huggingface import load_huggingface
 
     assert parsed.where is not None
