@@ -35,6 +35,10 @@ def make_parser(kind: str) -> Parser:
     parser.add_argument(given, type=Path, nargs="+", help=given_help)
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--title", type=str, default="Results", help="heading")
+    if kind == "table":
+        parser.add_argument(
+            "--quoted", type=Path, nargs="*", default=[], help="YAML of published figures to stand under ours"
+        )
     parser.add_argument("--command", type=str, help="what RESULTS.md names as the command that makes it")
     return parser
 
@@ -58,7 +62,7 @@ def main(argv: list[str]) -> None:
     options = make_parser(argv[0]).parse_args(argv[1:])
     command = options.command or shlex.join(["ser", "benchmark", *argv])
     if argv[0] == "table":
-        text, files = write_results(options.experiments, options.out, options.title, command)
+        text, files = write_results(options.experiments, options.out, options.title, command, options.quoted)
     else:
         text, files = write_matrix(options.scores, options.out, options.title, command)
     print(text)

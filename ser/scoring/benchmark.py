@@ -7,17 +7,27 @@ but the utterance or systems that use the test speaker's other audio: never both
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ser.core.errors import UserError
+from ser.core.log import get_logger
 from ser.scoring.predictions import named
-from ser.scoring.schema import Attribute, Classification, Scores, SpeakerRow, Value
+from ser.scoring.quoted import Quotation, QuotedRow, quoted_rows
+from ser.scoring.schema import (
+    ATTRIBUTE_METRICS,
+    CLASS_METRICS,
+    EMOTION,
+    Attribute,
+    Classification,
+    Scores,
+    SpeakerRow,
+    Value,
+)
 from ser.scoring.text import counted
 
-EMOTION = "emotion"
-CLASS_METRICS = ("UAR", "WA", "macro-F1", "weighted F1")
-ATTRIBUTE_METRICS = ("O-CCC", "A-CCC", "PCC", "MAE")
+logger = get_logger(__name__)
+
 # Words of the options in info.yaml that say that a test speaker's other audio was looked at.
 TRANSDUCTIVE_WORDS = ("transductive", "per-speaker standardisation")
 CONTEXTS = {"length": "utterance"}
@@ -117,11 +127,13 @@ class Table:
         task: ``emotion`` or an attribute.
         transductive: whether the systems use the test speaker's other audio.
         rows: not empty.
+        quoted: published rows, in the order of their papers; never sorted among ``rows``.
     """
 
     task: str
     transductive: bool
     rows: list[Row]
+    quoted: list[QuotedRow] = field(default_factory=list)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -172,8 +184,12 @@ class Benchmark:
         return protocol_of(self.experiments[0])
 
 
-def read_benchmarks(folders: Sequence[Path]) -> list[Benchmark]:
+def read_benchmarks(folders: Sequence[Path], quotations: Sequence[Quotation] = ()) -> list[Benchmark]:
     """Read scores.json and scores_<set>.json of experiments, and group what can be compared.
+
+    Args:
+        folders: experiments.
+        quotations: published rows to stand under them.
 
     Raises:
         UserError: for an experiment that is not scored, and for experiments of one corpus, set and
@@ -192,7 +208,15 @@ def read_benchmarks(folders: Sequence[Path]) -> list[Benchmark]:
     for group in groups.values():
         for other in group[1:]:
             check_comparable(group[0], other)
-    return [make_benchmark(groups[key]) for key in sorted(groups)]
+    benchmarks = [make_benchmark(groups[key], quotations) for key in sorted(groups)]
+    tables = [table for benchmark in benchmarks for table in benchmark.tables]
+    placed = {id(row.system) for table in tables for row in table.quoted}
+    for quotation in quotations:
+        for row in quotation.rows:
+            if id(row) not in placed:
+                logger.warning("quoted row '%s' of %s has no measured row of its kind to stand under",
+                            row.system, quotation.source)  # fmt: skip
+    return benchmarks
 
 
 def read_scores(folder: Path) -> list[Scores]:
@@ -236,8 +260,9 @@ def check_comparable(one: Scores, other: Scores) -> None:
         raise UserError(f"{pair} have intervals from other draws", hint=hint)
 
 
-def make_benchmark(group: list[Scores]) -> Benchmark:
-    """Sort comparable experiments into tables."""
+def make_benchmark(group: list[Scores], quotations: Sequence[Quotation] = ()) -> Benchmark:
+    """Sort comparable experiments into tables, with what was published under them."""
+    quoted = quoted_rows(quotations, group[0].data.corpus, group[0].data.set)
     group = sorted(group, key=lambda scores: scores.experiment)
     tasks = [EMOTION] if any(scores.classification for scores in group) else []
     tasks += dict.fromkeys(name for scores in group for name in scores.attributes)
@@ -250,7 +275,8 @@ def make_benchmark(group: list[Scores]) -> Benchmark:
         for transductive in (False, True):
             kept = [row for row in rows if row.transductive == transductive]
             if kept:
-                tables.append(Table(task, transductive, sorted(kept, key=_place)))
+                own = [row for row in quoted if (row.task, row.system.transductive) == (task, transductive)]
+                tables.append(Table(task, transductive, sorted(kept, key=_place), own))
     return Benchmark(group, tables)
 
 

@@ -12,6 +12,7 @@ from ser.core import page
 from ser.core.files import write_text
 from ser.scoring import plots
 from ser.scoring.benchmark import EMOTION, Benchmark, Row, Table, read_benchmarks
+from ser.scoring.quoted import read_quotations
 from ser.scoring.schema import Classification, Fit, Grouping, Scores, Value
 from ser.scoring.summary import group_notes
 from ser.scoring.table import (
@@ -32,7 +33,9 @@ TRANSDUCTIVE = "Transductive: a system also uses the test speaker's other audio,
 FOREST_WIDTH, SPEAKERS_WIDTH = 250, 620
 
 
-def write_results(folders: Sequence[Path], out: Path, title: str, command: str) -> tuple[str, list[Path]]:
+def write_results(
+    folders: Sequence[Path], out: Path, title: str, command: str, quoted: Sequence[Path] = ()
+) -> tuple[str, list[Path]]:
     """Read experiments and write their tables and the report.
 
     Args:
@@ -40,6 +43,7 @@ def write_results(folders: Sequence[Path], out: Path, title: str, command: str) 
         out: folder to write to.
         title: heading of RESULTS.md and of the report.
         command: what a reader types to make them again.
+        quoted: files of published figures to stand under ours (``ser.scoring.quoted``).
 
     Returns:
         the tables for the terminal, and the files written.
@@ -47,7 +51,7 @@ def write_results(folders: Sequence[Path], out: Path, title: str, command: str) 
     Raises:
         UserError: for experiments that are not scored or cannot be compared; nothing is written then.
     """
-    benchmarks = read_benchmarks(folders)
+    benchmarks = read_benchmarks(folders, read_quotations(quoted))
     texts = {
         "RESULTS.md": markdown(benchmarks, title, command),
         "results.csv": comma_separated(benchmarks),

@@ -19,6 +19,9 @@ from ser.scoring.typed import build, compact_json
 # 2 has results by group; a file of format 1 is read as one without.
 FORMAT = 2
 READABLE = (1, FORMAT)
+EMOTION = "emotion"
+CLASS_METRICS = ("UAR", "WA", "macro-F1", "weighted F1")
+ATTRIBUTE_METRICS = ("O-CCC", "A-CCC", "PCC", "MAE")
 
 
 @dataclass

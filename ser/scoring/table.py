@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 
 from ser.core.columns import align
 from ser.scoring.benchmark import Benchmark, Row, Table
+from ser.scoring.quoted import DEVIATION, QuotedRow
 from ser.scoring.schema import Attribute
 from ser.scoring.summary import interval_notes
 from ser.scoring.text import NOTHING, counted, parameters, shown, with_interval
 
+# Columns that are there where something is quoted.
+CSV_QUOTED = ("quoted_from", "quoted_setting")
 CSV_HEADER = (
     "corpus", "release", "set", "protocol", "task", "derived", "transductive", "synthetic", "experiment",
     "upstream", "method", "context", "seeds", "metric", "value", "low", "high", "sd_over_speakers",
@@ -92,6 +95,11 @@ def footnotes(benchmark: Benchmark) -> list[str]:
         " Training: all folds of a seed, and peak memory (on a CPU that of the process, libraries too)."
         " Context: what the upstream saw at once."
     )
+    if sources := dict.fromkeys(row.quotation.source for table in benchmark.tables for row in table.quoted):
+        notes.append(
+            f"Quoted rows are figures printed in {'; '.join(sources)}: not measured here, without"
+            " intervals, in the order of the paper, and not ranked among ours."
+        )
     return notes
 
 
@@ -105,6 +113,7 @@ def terminal(benchmarks: Sequence[Benchmark]) -> str:
             # The longest cells come last, where a narrow terminal may break them.
             header = [main, *others, "parameters", "speed", "upstream", "method"]
             rows = [header, *(_terminal_row(row, main, others) for row in table.rows)]
+            rows += [_terminal_quoted(row, table.metrics) for row in table.quoted]
             lines += ["", table.title, *align(rows, right=range(len(header) - 2), indent="  ")]
         lines.append("")
     return "\n".join(lines).rstrip()
@@ -114,11 +123,17 @@ def comma_separated(benchmarks: Sequence[Benchmark]) -> str:
     """results.csv: a line for each experiment and metric, at full precision."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(CSV_HEADER)
+    quotes = any(table.quoted for benchmark in benchmarks for table in benchmark.tables)
+    writer.writerow([*CSV_HEADER, *CSV_QUOTED] if quotes else CSV_HEADER)
     for benchmark in benchmarks:
         for table in benchmark.tables:
             for row in table.rows:
-                writer.writerows(_csv_rows(benchmark, table, row))
+                measured = _csv_rows(benchmark, table, row)
+                writer.writerows(
+                    [[*cells, *("" for _ in CSV_QUOTED)] for cells in measured] if quotes else measured
+                )
+            for row in table.quoted:
+                writer.writerows(_csv_quoted(benchmark, table, row))
     return stream.getvalue()
 
 
@@ -172,6 +187,14 @@ def _markdown_table(table: Table) -> list[str]:
             parameters_cell(row), speed_cell(row), training_cell(row), row.context, row.scores.experiment,
         ]  # fmt: skip
         lines.append("| " + " | ".join(map(escaped, cells)) + " |")
+    for row in table.quoted:
+        cells = [
+            row.system.upstream or NOTHING, row.method, *(row.cell(metric) for metric in table.metrics),
+            *[NOTHING] * 4, row.quotation.source,
+        ]  # fmt: skip
+        lines.append(
+            "| " + " | ".join(f"*{escaped(cell)}*" if cell != NOTHING else cell for cell in cells) + " |"
+        )
     return lines
 
 
@@ -183,6 +206,11 @@ def escaped(cell: str) -> str:
 def _terminal_row(row: Row, main: str, others: Sequence[str]) -> list[str]:
     values = [shown(row.metrics[metric].value, metric) for metric in others]
     return [metric_cell(row, main), *values, parameters_cell(row), speed_cell(row), row.upstream, row.method]
+
+
+def _terminal_quoted(row: QuotedRow, metrics: Sequence[str]) -> list[str]:
+    upstream = row.system.upstream or NOTHING
+    return [*(row.cell(metric) for metric in metrics), NOTHING, NOTHING, upstream, row.method]
 
 
 def _csv_rows(benchmark: Benchmark, table: Table, row: Row) -> Iterable[list[object]]:
@@ -198,6 +226,21 @@ def _csv_rows(benchmark: Benchmark, table: Table, row: Row) -> Iterable[list[obj
             *map(_full, (value.high, deviation)), part.scored, part.clusters, row.upstream_parameters,
             row.trained_parameters, row.speed, row.training_seconds, row.training_memory,
         ]  # fmt: skip
+
+
+def _csv_quoted(benchmark: Benchmark, table: Table, row: QuotedRow) -> Iterable[list[object]]:
+    """One line a published metric; what is only known of measured rows is empty."""
+    data = benchmark.experiments[0].data
+    for metric in table.metrics:
+        if metric in row.scores:
+            known = {
+                "corpus": data.corpus, "set": data.set, "task": table.task, "upstream": row.system.upstream,
+                "transductive": int(row.system.transductive), "method": row.system.system, "metric": metric,
+                "value": _full(row.scores[metric]),
+                "sd_over_speakers": _full(row.scores.get(DEVIATION) if metric == "A-CCC" else None),
+                "quoted_from": row.quotation.source, "quoted_setting": row.quotation.setting,
+            }  # fmt: skip
+            yield [known.get(name, "") for name in (*CSV_HEADER, *CSV_QUOTED)]
 
 
 def _full(value: float | None) -> str:

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from ser.core.errors import UserError
 from ser.corpora.mini import design, dialogues, write
 from ser.corpora.mini.sentences import sentences
-from ser.corpora.mini.speakers import SETS, draw_families, draw_speakers
+from ser.corpora.mini.speakers import BY_DISTANCE, SETS, VOICES, draw_families, draw_speakers
 
 MANY = 3000
 # Four standard errors of a correlation over MANY independent pairs.
@@ -93,9 +93,23 @@ def test_families_are_in_every_set_and_differ_in_voice(seed):
             person.formant for person in people if person.family != family and person.voice == own[0].voice
         ]
         assert not others
+    for gender in "fm":
+        ranks = [BY_DISTANCE[gender].index(p.voice.split("+")[1]) for p in people[:8] if p.gender == gender]
+        assert ranks == sorted(ranks) and (ranks[0], ranks[-1]) == (0, len(BY_DISTANCE[gender]) - 1)
     scales = [person.label_scale for person in people[:8]]
     assert scales == sorted(scales, reverse=True)
     assert (scales[0], scales[-1]) == pytest.approx((1, np.exp(-1)))
+
+
+@pytest.mark.parametrize("families", [2, 3, 5, 8, 24])
+def test_the_further_a_family_is_out_the_further_is_its_vocal_tract(families):
+    people = draw_families(8 * families, families, 0.0, 0)
+    assert len({person.voice for person in people}) == families
+    means = [np.mean([abs(np.log(p.formant)) for p in people if p.family == f]) for f in range(families)]
+    assert np.corrcoef(means, np.arange(families))[0, 1] > 0.9
+    assert {gender: set(names) for gender, names in BY_DISTANCE.items()} == {
+        gender: set(names) for gender, names in VOICES.items()
+    }
 
 
 def test_the_shift_moves_labels_and_nothing_that_is_heard():

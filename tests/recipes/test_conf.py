@@ -10,10 +10,12 @@ from ser.downstream.config import TrainConfig
 from ser.downstream.finetune_config import FinetuneConfig
 from ser.papt.config import PaptConfig
 from ser.scoring.mapping import Mapping
+from ser.scoring.quoted import read_quotations
 
 ROOT = Path(__file__).resolve().parents[2]
 MAPPINGS = sorted(ROOT.glob("egs/*/*/conf/mapping.yaml"))
-CONFIGURATIONS = sorted(set(ROOT.glob("egs/*/*/conf/*.yaml")) - set(MAPPINGS))
+QUOTED = sorted(ROOT.glob("egs/*/*/conf/quoted*.yaml"))
+CONFIGURATIONS = sorted(set(ROOT.glob("egs/*/*/conf/*.yaml")) - set(MAPPINGS) - set(QUOTED))
 # Verb: its parser, its configuration, and what it wants beside that.
 VERBS = {
     "train": (train, TrainConfig, ["--data", "d", "--feats", "f", "--exp", "e"]),
@@ -48,3 +50,11 @@ def test_it_is_understood(path: Path) -> None:
 @pytest.mark.parametrize("path", MAPPINGS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_mapping_is_understood(path: Path) -> None:
     assert Mapping.read(path).class_of("happiness")
+
+
+@pytest.mark.parametrize("path", QUOTED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_published_figures_are_of_the_recipe_s_corpus_and_name_their_source(path: Path) -> None:
+    quotations = read_quotations([path])
+    assert quotations
+    assert {quotation.corpus for quotation in quotations} == {path.parts[-4]}
+    assert all(quotation.source and quotation.rows for quotation in quotations)

@@ -392,7 +392,8 @@ shown_command() { # the call that makes the table, for anyone: without this mach
 }
 
 stage_benchmark() {
-  local scored
+  local scored quoted=()
+  if [[ -f conf/quoted.yaml ]]; then quoted=(--quoted conf/quoted.yaml); fi # published figures
   if [[ $dry_run == false ]] && ! compgen -G "exp/*/scores*.json" >/dev/null && compgen -G "exp/*/submission_*.csv" >/dev/null; then
     _stage_say "no table: the test sets have no labels. To be handed in: exp/*/submission_*.csv"
     return
@@ -400,13 +401,14 @@ stage_benchmark() {
   item table
   from 12 "exp/*/scores*.json"
   from 8 "exp/*/info.yaml"
+  ((!${#quoted[@]})) || from 0 conf/quoted.yaml
   setting title "$title"
   setting release "$release"
   promise RESULTS.md results.csv report.html
   if todo; then
     mapfile -t scored < <(compgen -G "exp/*/scores*.json" | sed 's#/[^/]*$##' | LC_ALL=C sort -u)
     work "run.sh --show" log/benchmark.log ser benchmark table "${scored[@]}" --out . \
-      --command "$(shown_command)" ${title:+--title "$title"}
+      --command "$(shown_command)" ${title:+--title "$title"} ${quoted[@]+"${quoted[@]}"}
     item_end
   fi
 }

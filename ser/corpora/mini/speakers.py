@@ -1,7 +1,7 @@
 """The speakers: a voice of espeak-ng each, with a baseline of their own, in three disjoint sets.
 
 Speakers may come in families: one voice of espeak-ng, one vocal tract, and one way of labelling. The
-further a family's voice is from the usual, the narrower is the range of its labels, though it sounds
+further a family's sound is from the usual, the narrower is the range of its labels, though it sounds
 as moved as any other: who hears the speech alone cannot know the range, and who has met the family can.
 """
 
@@ -31,9 +31,15 @@ LEVEL_SD = 1.5  # dB
 TILT_SD = 0.8  # dB
 FORMANT_SD = 0.025  # log of the factor
 
+# The same voices, the most usual first: by the distance of a voice's mean log-mel spectrum and deviation over
+# time from those of all voices, each saying the same (measured; a slow test repeats it).
+BY_DISTANCE = {
+    "m": ("m6", "m1", "Alex", "m4", "m5", "m3", "m2", "m7", "victor", "sandro", "michel", "m8"),
+    "f": ("f2", "aunty", "f3", "f1", "f4", "Annie", "belinda", "linda", "f5", "Andrea", "steph", "anika"),
+}  # fmt: skip
 # Families, from the usual voice (extremity 0) to the most unusual (1); of a label shift of strength 1.
-FAMILY_FORMANT = 0.16  # log of the factor, longer and shorter vocal tracts in turn
-FAMILY_PITCH = 3.0  # semitones, with the formants
+FAMILY_FORMANT = 0.25  # log of the factor, shorter and longer vocal tracts in turn
+FAMILY_PITCH = 4.0  # semitones, with the formants
 FAMILY_SPREAD = 1.0  # log of the factor by which labels lie closer together
 FAMILY_OFFSET = 0.20  # of the states' -1..1, up and down in turn
 FAMILY_SHARE = {"test": 0.375, "validation": 0.125}
@@ -112,6 +118,9 @@ def draw_speakers(count: int, seed: int) -> list[Speaker]:
 def draw_families(count: int, families: int, shift: float, seed: int) -> list[Speaker]:
     """Draw ``count`` speakers of ``families`` families; every set has speakers of each family.
 
+    With a family's extremity, from 0 to 1 in equal steps, grow the distance of its voice, formants and pitch
+    from the usual, and the narrowness of its labels.
+
     Args:
         count: a multiple of ``families``, at least four times as many.
         families: at least 2; women's and men's in turn.
@@ -122,7 +131,7 @@ def draw_families(count: int, families: int, shift: float, seed: int) -> list[Sp
         UserError: for numbers that do not make such families.
     """
     each, rest = divmod(count, families) if families > 1 else (0, 1)
-    voices = min(map(len, VOICES.values()))
+    voices = min(map(len, BY_DISTANCE.values()))
     if rest or each < 4 or families > 2 * voices:
         what = f"{count} speakers are not 2 to {2 * voices} families of at least four each"
         raise UserError(what, value=families)
@@ -134,11 +143,15 @@ def draw_families(count: int, families: int, shift: float, seed: int) -> list[Sp
         family, member = index % families, index // families
         gender, sign = "fm"[family % 2], (-1) ** (family // 2)
         extremity = family / (families - 1)
+        own = len(
+            range(family % 2, families, 2)
+        )  # families of the gender: the first is usual, the last is not
+        rank = round((voices - 1) * (family // 2 / (own - 1) if own > 1 else extremity))
         speakers.append(
             replace(
                 person,
                 gender=gender,
-                voice=f"en-us+{VOICES[gender][family // 2]}",
+                voice=f"en-us+{BY_DISTANCE[gender][rank]}",
                 set="test" if member < test else "validation" if member < test + validation else "train",
                 pitch=person.pitch + sign * FAMILY_PITCH * extremity,
                 formant=person.formant * math.exp(sign * FAMILY_FORMANT * extremity),

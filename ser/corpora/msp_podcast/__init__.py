@@ -13,35 +13,20 @@ from pathlib import Path
 
 from ser.core import log
 from ser.core.errors import UserError
-from ser.corpora.base import Corpus, corpus_arguments
+from ser.corpora.base import corpus_arguments
 from ser.corpora.durations import durations
 from ser.corpora.msp_podcast import protocols, releases
-from ser.corpora.msp_podcast.labels import (
-    CLASSES,
-    Label,
-    merge,
-    read_consensus,
-    read_partitions,
-    read_speakers,
-)
-from ser.corpora.msp_podcast.layout import Layout, find_layout
-from ser.corpora.msp_podcast.speakers import DROP, RECORDING, UNKNOWN_SPEAKERS, speaker_ids
+from ser.corpora.msp_podcast.about import CORPUS
+from ser.corpora.msp_podcast.labels import CLASSES, Label
+from ser.corpora.msp_podcast.reading import Copy, check_audio, check_counts, read_copy
+from ser.corpora.msp_podcast.speakers import DROP, RECORDING, UNKNOWN_SPEAKERS, speaker_ids, width_of
 from ser.corpora.msp_podcast.tables import Release, data_dir
-from ser.corpora.msp_podcast.votes import Votes, read_labels_txt, read_votes
-from ser.corpora.paths import find_files
+from ser.corpora.msp_podcast.unheard import NAME, TestC, new_files, set_apart
 from ser.data.datadir import DataDir
-from ser.data.wording import counted, first_few
 
 logger = log.get_logger(__name__)
 
-CORPUS = Corpus(
-    name="msp_podcast",
-    title="MSP-Podcast",
-    release="2.0",
-    licence="academic licence of UT Dallas, by request",
-    links=("https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html",),
-    speech="natural English, podcasts",
-)
+__all__ = ["CORPUS", "add_arguments", "check_counts", "prepare", "read"]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -60,6 +45,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--unknown-speakers", type=str, default=None, choices=list(UNKNOWN_SPEAKERS),
                         help="one id a podcast (recording, the default), one an utterance, or leave them out "
                         "(drop, the default of papt)")  # fmt: skip
+    parser.add_argument("--test-c-root", type=str, default=None,
+                        help="papt: folder of a later release, where test-c's speakers are")  # fmt: skip
+    parser.add_argument(
+        "--test-c-release", type=str, default=None, help="papt: as --release, of test-c's folder"
+    )
+    parser.add_argument("--test-c", type=str, default=None, help="papt: a list of test-c's files, one a line")
     parser.add_argument("--test-a", type=str, default=None, help="papt: a list of test-a's files, one a line")
     parser.add_argument("--seed", type=int, default=0, help="papt: of the choice of test-a")
 
@@ -72,7 +63,7 @@ def prepare(args: Namespace) -> None:
     """
     found = read(
         CORPUS.find_root(args.db_root), args.release, args.protocol, wanted_sets(args.sets), args.classes,
-        args.unknown_speakers, args.test_a, args.seed, args.allow_partial, args.nj,
+        args.unknown_speakers, args.test_a, args.seed, args.allow_partial, args.nj, wanted_test_c(args),
     )  # fmt: skip
     for name, data in found.items():
         data.write(Path(args.out) / name)
@@ -97,6 +88,7 @@ def read(
     seed: int = 0,
     allow_partial: bool = False,
     nj: int = 1,
+    test_c: TestC | None = None,
 ) -> dict[str, DataDir]:
     """The sets of a protocol as data directories in memory.
 
@@ -111,145 +103,126 @@ def read(
         seed: papt: of the choice of test-a.
         allow_partial: accept a copy that lacks files.
         nj: processes that read the audio's headers.
+        test_c: papt: where test-c comes from; None makes none.
 
     Raises:
         UserError: as ``prepare``.
     """
     papt = protocol == protocols.PAPT
+    if test_c is not None and not papt:
+        raise UserError(
+            "--test-c-root, --test-c-release and --test-c are for --protocol papt", value=protocol
+        )
     letters = class_letters(classes)
-    listed = protocols.read_enrolment(Path(enrolment)) if enrolment else None
-    layout = find_layout(db_root, release, CORPUS.where)
-    labels, votes = read_labels(layout, allow_partial)
-    found = find_audio(layout, labels)
-    counts = {name: len(files) for name, files in protocols.official_sets(labels).items()}
-    release = releases.which_release(layout.root, counts, release)
-    partial = check_counts(release, counts, layout.root, allow_partial)
-    chosen = choose_sets(counts, wanted, protocol, layout.root)
-    audio = check_audio(layout, found, labels, allow_partial)
-    seconds = durations(audio, nj)
+    listed = protocols.read_list(Path(enrolment)) if enrolment else None
+    copy = read_copy(db_root, release, allow_partial)
+    later = None
+    if test_c is not None:
+        later = copy if test_c.root is None else read_copy(test_c.root, test_c.release, allow_partial)
+    chosen = choose_sets(copy.counts, wanted, protocol, copy.layout.root, test_c is not None)
+    labels = copy.labels
+    if later is copy:
+        labels = set_apart(labels, test_c.files)
+    audio = check_audio(copy.layout, copy.found, copy.labels, allow_partial)
+    audio = {name: path for name, path in audio.items() if name in labels}
     unknown = unknown or (DROP if papt else RECORDING)
-    speakers = speaker_ids({name: labels[name] for name in audio}, unknown)
+    width = width_of([*copy.labels.values(), *(later.labels.values() if later else ())])
+    speakers = speaker_ids({name: labels[name] for name in audio}, unknown, width)
+    seconds = durations(audio, nj)
     sets = protocols.official_sets({name: labels[name] for name in speakers})
-    expected = releases.RELEASES.get(release, {}) if unknown != DROP and not papt else {}
+    expected = releases.RELEASES.get(copy.release, {}) if unknown != DROP and not papt else {}
+    named = copy.release
     if papt:
         sets = protocols.papt_sets(sets, speakers, seconds, listed, seed)
-        protocols.say_papt(sets, release, drawn=listed is None)
-        release = f"{release}, PAPT split{'' if listed else f', test-a reconstructed with seed {seed}'}"
-    read = Release(
-        layout.root, CORPUS.licence, release, labels, speakers, audio, seconds, letters, votes,
-        transcripts_of(layout), partial or len(audio) < len(labels),
-    )  # fmt: skip
+        named += f", PAPT split{'' if listed else f', test-a reconstructed with seed {seed}'}"
+    lacks = copy.partial or len(audio) < len(labels)
+    of_set = dict.fromkeys(sets, copy.release_of(named, labels, speakers, audio, seconds, letters, lacks))
+    if test_c is not None and later is not None:
+        sets[NAME], of_set[NAME] = read_test_c(later, labels, test_c, letters, width, allow_partial, nj)
+    if papt:
+        everyone = {name: speaker for found in of_set.values() for name, speaker in found.speakers.items()}
+        protocols.say_papt(sets, everyone, copy.release, listed is None)
     if empty := [name for name in chosen if not sets.get(name)]:
-        raise UserError("no utterance is left in the set", file=layout.root, value=empty[0])
-    return {name: data_dir(name, sets[name], read, expected.get(name)) for name in chosen}
+        raise UserError("no utterance is left in the set", file=copy.layout.root, value=empty[0])
+    return {name: data_dir(name, sets[name], of_set[name], expected.get(name)) for name in chosen}
 
 
-def read_labels(layout: Layout, allow_partial: bool = False) -> tuple[dict[str, Label], Votes | None]:
-    """What all files of a release say together, and the workers' votes.
+def read_test_c(
+    later: Copy,
+    first: Mapping[str, Label],
+    test_c: TestC,
+    letters: list[str],
+    width: int,
+    allow_partial: bool,
+    nj: int,
+) -> tuple[list[str], Release]:
+    """test-c's files, and what is known of them.
 
-    Raises:
-        UserError: for a malformed file, files that contradict each other, audio without a set.
-    """
-    votes = read_votes(layout.detailed_csv, layout.detailed_json)
-    raw = None
-    if layout.labels_txt:
-        raw, raw_votes = read_labels_txt(layout.labels_txt, count=votes is None)
-        votes = votes or raw_votes
-    first = layout.labels
-    labels = raw if first == layout.labels_txt and raw else read_consensus(first)
-    if raw and raw is not labels:
-        merge(labels, raw, first, layout.labels_txt)  # type: ignore[arg-type]
-    if layout.consensus_json and first != layout.consensus_json:
-        merge(labels, read_consensus(layout.consensus_json), first, layout.consensus_json)
-    if layout.speakers:
-        merge(labels, read_speakers(layout.speakers), first, layout.speakers)
-    if layout.partitions:
-        partitions = read_partitions(layout.partitions)
-        merge(labels, partitions, first, layout.partitions)
-        bare = [name for name, label in partitions.items() if name not in labels and label.set != "test3"]
-        if bare:
-            what = (
-                f"{counted(len(bare), 'file')} of {layout.partitions.name} without labels: {first_few(bare)}"
-            )
-            CORPUS.refuse_partial(what, layout.root, allow_partial)
-        labels |= {
-            name: label for name, label in partitions.items() if label.set == "test3" and name not in labels
-        }
-    if homeless := [name for name, label in labels.items() if not label.set]:
-        where = layout.partitions.name if layout.partitions else "Partitions.txt, which is not there"
-        raise UserError(f"in no set: {first_few(homeless)}", file=first, line=labels[homeless[0]].line,
-                        hint=f"The set stands in the column Split_Set or in {where}")  # fmt: skip
-    return labels, votes
-
-
-def check_counts(release: str, counts: Mapping[str, int], root: Path, allow_partial: bool) -> bool:
-    """Compare what the label files list with the whole release; return whether some is lacking.
+    Args:
+        later: the copy that they are in.
+        first: labels of the first release, of whose speakers none may be in test-c.
+        test_c: the options.
+        letters: the classes.
+        width: digits of a speaker's number, the same in all sets.
+        allow_partial: as ``read``.
+        nj: as ``read``.
 
     Raises:
-        UserError: for fewer files, unless that is allowed, or more.
+        UserError: as ``new_files``, and for missing audio.
     """
-    expected = releases.RELEASES.get(release, {})
-    if not (wrong := releases.differences(expected, counts)):
-        return False
-    what = f"release {release} by its labels: {', '.join(wrong)}"
-    if releases.too_many(expected, counts):
-        hint = "Name the release that it is with --release"
-        raise UserError(f"more than the release has, {what}", file=root, hint=hint)
-    CORPUS.refuse_partial(what, root, allow_partial)
-    return True
+    names = new_files(later.labels, first, test_c.files, later.layout.root)
+    labels = {name: later.labels[name] for name in names}
+    home = later.layout.audio[0].resolve()
+    listed = {name: later.found.get(name, home / name) for name in names}
+    present = CORPUS.check_files(listed, later.layout.root.resolve(), allow_partial, "test-c lists")
+    audio = {name: listed[name] for name in present}
+    protocols.say_test_c(later.release, reconstructed=test_c.files is None)
+    named = f"{later.release}, PAPT split, test-c{' reconstructed' if test_c.files is None else ''}"
+    release = later.release_of(
+        named, labels, speaker_ids(labels, DROP, width), audio, durations(audio, nj), letters,
+        later.partial or len(audio) < len(labels),
+    )  # fmt: skip
+    return present, release
 
 
-def find_audio(layout: Layout, labels: dict[str, Label]) -> dict[str, Path]:
-    """File name -> path of all audio that is there.
-
-    Audio of Test3 that no file lists is known by its name, and gets a label without content.
-    """
-    folders = [folder.resolve() for folder in reversed(layout.audio)]
-    found = {path.name: path for folder in folders for path in find_files(folder, (".wav",))}
-    if not layout.older and not any(label.set == "test3" for label in labels.values()):
-        test3 = [name for name in found if name.startswith("MSP-PODCAST_test3_") and name not in labels]
-        labels |= {name: Label(set="test3") for name in test3}
-    return found
-
-
-def check_audio(
-    layout: Layout, found: Mapping[str, Path], labels: Mapping[str, Label], allow_partial: bool
-) -> dict[str, Path]:
-    """File name -> path of the audio that the labels list, in their order.
-
-    Raises:
-        UserError: when files are missing and that is not allowed.
-    """
-    root, home = layout.root.resolve(), layout.audio[0].resolve()
-    listed = {name: found.get(name, home / name) for name in labels}
-    present = CORPUS.check_files(listed, root, allow_partial)
-    CORPUS.report_unlisted(found.values(), listed.values(), root)
-    return {name: listed[name] for name in present}
-
-
-def transcripts_of(layout: Layout) -> dict[str, Path]:
-    """File name of the audio -> its transcript."""
-    if layout.transcripts is None:
-        return {}
-    return {f"{path.stem}.wav": path for path in find_files(layout.transcripts, (".txt",))}
-
-
-def choose_sets(released: Collection[str], wanted: list[str] | None, protocol: str, root: Path) -> list[str]:
-    """The sets to write, of those that the release and the protocol have.
+def choose_sets(
+    released: Collection[str], wanted: list[str] | None, protocol: str, root: Path, test_c: bool = False
+) -> list[str]:
+    """The sets to write, of those that the release and the protocol have; test-c where it can be made.
 
     Raises:
         UserError: when one that was asked for is not among them.
     """
     there = set(released) | ({"test-a", "test-b"} if "test1" in released else set())
+    there |= {NAME} if test_c else set()
     known = [name for name in protocols.PROTOCOLS[protocol] if name in there]
     if wanted is None:
         return known
     if absent := [name for name in wanted if name not in known]:
         hint = f'It has {" ".join(known)}: name these, in a recipe with --data-sets "{" ".join(known)}"'
+        if absent[0] == NAME and protocol == protocols.PAPT:
+            hint = "test-c comes out of a later release: give its folder with --test-c-root"
         raise UserError(
             f"protocol {protocol} of this release has no set", file=root, value=absent[0], hint=hint
         )
     return wanted
+
+
+def wanted_test_c(args: Namespace) -> TestC | None:
+    """The options of test-c; None where there are none.
+
+    Raises:
+        UserError: for a folder that is none, a list that cannot be read, or a release without a folder.
+    """
+    if args.test_c_root is None and args.test_c is None:
+        if args.test_c_release is not None:
+            raise UserError("--test-c-release without --test-c-root", value=args.test_c_release)
+        return None
+    files = protocols.read_list(Path(args.test_c)) if args.test_c else None
+    if args.test_c_root is not None and not Path(args.test_c_root).is_dir():
+        raise UserError("--test-c-root is no folder", value=args.test_c_root)
+    root = Path(args.test_c_root) if args.test_c_root is not None else None
+    return TestC(root, args.test_c_release, files)
 
 
 def wanted_sets(text: str | None) -> list[str] | None:

@@ -26,11 +26,16 @@ PROTOCOLS = {
     OFFICIAL: SETS,
     "odyssey2024": ("train", "validation", "test3"),
     "is2025": ("train", "validation", "test3"),
-    PAPT: ("train", "validation", "test-a", "test-b"),
+    PAPT: ("train", "validation", "test-a", "test-b", "test-c"),
 }
 ENROLMENT_SECONDS = 200.0
 PAPT_RELEASE = "1.6"
-PAPT_COUNTS = {"train": 26470, "validation": 5933, "test-a": 1684, "test-b": 8434}
+# Set -> utterances and speakers of the paper.
+PAPT_COUNTS = {
+    "train": (26470, 987), "validation": (5933, 41),
+    "test-a": (1684, 50), "test-b": (8434, 50), "test-c": (7304, 62),
+}  # fmt: skip
+PAPT_TEST_C_RELEASE = "1.10"
 
 
 def official_sets(labels: Mapping[str, Label]) -> dict[str, list[str]]:
@@ -95,8 +100,8 @@ def drawn_enrolment(
     return frozenset(chosen)
 
 
-def read_enrolment(path: Path) -> frozenset[str]:
-    """A list of test-a's files, one name a line, with or without ``.wav``.
+def read_list(path: Path) -> frozenset[str]:
+    """A list of a set's files, one name a line, with or without ``.wav``.
 
     Raises:
         UserError: with the line that is no file name.
@@ -112,13 +117,37 @@ def read_enrolment(path: Path) -> frozenset[str]:
     return frozenset(names)
 
 
-def say_papt(sets: Mapping[str, Sequence[str]], release: str, drawn: bool) -> None:
-    """Tell how near the sets are to the paper's, and what is a reconstruction."""
-    found = ", ".join(f"{name} {len(sets[name])} ({number})" for name, number in PAPT_COUNTS.items())
-    logger.info("utterances, and the paper's in brackets: %s", found)
+def say_papt(
+    sets: Mapping[str, Sequence[str]], speakers: Mapping[str, str], release: str, drawn: bool
+) -> None:
+    """Tell how near the sets are to the paper's, and what is a reconstruction.
+
+    Args:
+        sets: set -> file names, test-c where it is made.
+        speakers: file name -> speaker.
+        release: of all but test-c.
+        drawn: whether test-a is.
+    """
+    found = ", ".join(
+        f"{name} {len(files)} of {len({speakers[file] for file in files})} ({utterances} of {number})"
+        for name, (utterances, number) in PAPT_COUNTS.items()
+        if (files := sets.get(name)) is not None
+    )
+    logger.info("utterances of speakers, and the paper's in brackets: %s", found)
     if release != PAPT_RELEASE:
         logger.warning("the PAPT paper used release %s, and this is %s: its results cannot be compared",
                        PAPT_RELEASE, release)  # fmt: skip
     if drawn:
         logger.warning("test-a and test-b are a reconstruction: the paper's own choice is not published; "
                        "name a list of test-a's files with --test-a where there is one")  # fmt: skip
+
+
+def say_test_c(release: str, reconstructed: bool) -> None:
+    """Tell how near test-c is to the paper's."""
+    if release != PAPT_TEST_C_RELEASE:
+        logger.warning(
+            "the PAPT paper took test-c from release %s, and this is %s", PAPT_TEST_C_RELEASE, release
+        )
+    if reconstructed:
+        logger.warning("test-c is a reconstruction: which speakers the paper took is not published; "
+                       "name a list of test-c's files with --test-c where there is one")  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ser.core import log
 from ser.corpora.msp_podcast.labels import Label
@@ -18,7 +18,14 @@ NAME = re.compile(r"MSP-PODCAST_(?P<recording>\d+)_.+")
 WIDTH = 4
 
 
-def speaker_ids(labels: Mapping[str, Label], unknown: str = RECORDING) -> dict[str, str]:
+def width_of(labels: Iterable[Label]) -> int:
+    """Digits of the longest number, at least four."""
+    return max([WIDTH, *(len(label.speaker) for label in labels)])
+
+
+def speaker_ids(
+    labels: Mapping[str, Label], unknown: str = RECORDING, width: int | None = None
+) -> dict[str, str]:
     """The speaker of each file, as ``spk0127``: all numbers have one width, so that they sort.
 
     Args:
@@ -27,11 +34,12 @@ def speaker_ids(labels: Mapping[str, Label], unknown: str = RECORDING) -> dict[s
             ``unknown_0153``, so that intervals clustered by speaker are not too narrow where a podcast
             has few voices; ``utterance``: one id an utterance; ``drop``: none, the file is left out.
             Test3, where all are unknown, is never dropped, and its names tell no podcast.
+        width: digits of a number; None is what these labels need.
 
     Returns:
         file name -> speaker, of the files that stay.
     """
-    width = max([WIDTH, *(len(label.speaker) for label in labels.values())])
+    width = width or width_of(labels.values())
     speakers = {}
     for name, label in labels.items():
         if label.speaker:
