@@ -15,6 +15,7 @@ exec ./ser.sh \
   --scratch-config conf/scratch.yaml \
   --papt-configs "conf/papt.yaml conf/tapt.yaml" \
   --train-configs "conf/attributes.yaml" \
+  --finetune-configs "conf/finetune.yaml" \
   --adapt weighting \
   --calibrate "sigma mu both" \
   -- "$@"
