@@ -43,6 +43,11 @@ def load_finetuned(where: str, name: str, tag: str) -> Upstream:
     sources = (read_yaml(config) or {}).get("sources", {}) if config.is_file() else {}
     if "upstream" not in sources:
         raise UserError("the experiment's config.yaml, which names the upstream, is not there", file=config)
+    if metadata["encoder"].get("normalise", "own") != "own":
+        raise UserError(
+            "its waveforms are normalised by the training set, which an upstream does not do", file=path,
+            hint="Use 'ser predict' on the experiment",
+        )  # fmt: skip
     options = {"context": sources["context"]} if sources.get("context", "length") != "length" else {}
     upstream = load_upstream(sources["upstream"], **options)
     wanted = metadata["upstream"]["checkpoint"]
