@@ -21,7 +21,11 @@ def make_parser() -> Parser:
         " 'ser predict EXP --parts [train,validation,test]'.",
     )
     parser.add_argument("experiment", type=Path, help="exp/<experiment>, trained and predicted")
-    parser.add_argument("--out", type=Path, help="the new experiment; by default <experiment>_pldc_<shift>")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="the new experiment; by default <experiment>_pldc_<shift>, of --k all <...>_all",
+    )
     parser.add_class_arguments(CalibrationConfig)
     more = parser.add_argument_group("more tables and pictures, which look at the test speakers' labels")
     more.add_argument(
@@ -45,7 +49,7 @@ def main(argv: list[str]) -> None:
     config = CalibrationConfig(**{name: getattr(options, name) for name in names})
     counts = None if options.by_utterances is None else parse_counts(options.by_utterances)
     source = Experiment(options.experiment)
-    out = Experiment(options.out or source.path.with_name(f"{options.experiment.name}_pldc_{config.shift}"))
+    out = Experiment(options.out or config.path_beside(source.path))
     calibrate_experiment(source, out, config)
     files = [out.path]
     if counts is not None:
