@@ -9,6 +9,7 @@ from ser.downstream.experiment import Experiment
 from ser.personalise.analysis import write_shifts
 from ser.personalise.by_utterances import parse_counts, write_by_utterances
 from ser.personalise.experiment import CalibrationConfig, calibrate_experiment
+from ser.personalise.shift import COMPONENTS
 from ser.scoring.personalisation import analyse_shifts, draw_by_utterances
 
 
@@ -38,6 +39,12 @@ def make_parser() -> Parser:
         action="store_true",
         help="feature shift, label shift and CCC of each test speaker, and their correlations",
     )
+    more.add_argument(
+        "--components",
+        type=float,
+        default=COMPONENTS,
+        help="principal components of which feature shift is told: a share of variance, or their number",
+    )
     more.add_argument("--seed", type=int, default=0, help="of draws and of the bootstrap over speakers")
     return parser
 
@@ -58,7 +65,7 @@ def main(argv: list[str]) -> None:
         print(table)
         files += pictures
     if options.analyse:
-        files.append(write_shifts(source, out))
+        files.append(write_shifts(source, out, options.components))
         table, pictures = analyse_shifts(out.path, seed=options.seed)
         print(table)
         files += pictures
