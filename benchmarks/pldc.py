@@ -9,9 +9,12 @@ narrowly the further their voices are from the usual; no sound depends on how st
 - the gain in O-CCC and A-CCC, mean over corpora, with two 95 % intervals: Student's over corpora, and of a
   bootstrap over test speakers (drawn within each corpus, 1,000 draws). ``PLDC`` is the gain over the model,
   ``similar`` that over PLDC which borrows from all training speakers: what the choice of similar ones adds;
+- what standardisation does without any similarity: how far predictions spread by speaker, and the gain of one
+  common factor for all test speakers (``common``) and of a factor each, to one deviation (``each``: --k all);
 - sigma_bar against the planted scale, family by family: sigma_bar over the deviation of the training labels
-  at strength 0, which is what scale 1 means;
-- the correlations of feature shift, label shift and CCC over test speakers.
+  at strength 0, which is what scale 1 means; beside it the error if the speaker's own family alone lent: that
+  of a deviation estimated from so few labels;
+- the correlations of feature shift, label shift and CCC over test speakers, by principal components.
 
 Features are standardised by normal scores: some dimensions of fbank hardly vary in training, and by moments
 one test utterance would be an outlier of 1,000 deviations. What is there already is used again.
@@ -30,17 +33,19 @@ from scipy.stats import t as student
 from ser.cli.main import dispatch
 from ser.core import log
 from ser.core.columns import align
-from ser.core.files import read_json
 from ser.downstream.experiment import Experiment
 from ser.metrics.continuous import pcc
 from ser.metrics.sums import MomentSums
 from ser.personalise.calibration import Calibrated, calibrate_part, choose_k
 from ser.personalise.fold import FoldParts, load_data
-from ser.personalise.shift import shifts
+from ser.personalise.moments import moments
+from ser.personalise.pldc import calibrate
+from ser.personalise.shift import COMPONENTS, Shifts, shifts
 from ser.scoring.intervals import bootstrap, mean_over_clusters
 
 SHIFTS, SETS = ("sigma", "mu", "both"), ("train", "validation", "test")
 DRAWS = 1000
+DENSITIES = (COMPONENTS, 50, 20, 10, 5)  # principal components of the feature shift, the default first
 
 
 def main() -> None:
@@ -64,7 +69,7 @@ def main() -> None:
             corpus.unit = unit
             if strength in found:
                 found[strength].append(corpus)
-    tables = [gains(found), recovered(found), correlations(found)]
+    tables = [gains(found), standardisation(found), recovered(found), correlations(found)]
     print("\n\n".join(tables))
 
 
@@ -112,19 +117,25 @@ class Corpus:
         with truth.open() as stream:
             rows = {row["name"]: row for row in csv.DictReader(stream)}
         self.family = np.array([int(rows[name]["family"]) for name in self.test.speakers])
+        self.extremity = self.family / self.family.max()
         self.scale = np.array([float(rows[name]["label_scale"]) for name in self.test.speakers])
         self.donor_family = np.array([int(rows[name]["family"]) for name in fold.donors.speakers])
-        self.validation_metric = read_json(fold.folder / "fit.json")["validation_metric"]
+        self.donor_deviation = fold.donors.labels.deviation
+        self.train_moments = moments(fold.train.predictions, fold.train.speaker, len(fold.train.speakers))
+        self.test_moments = moments(self.labels, self.test.speaker, len(self.test.speakers))
         self.calibrated: dict[str, tuple[int, Calibrated]] = {}
         self.by_all: dict[str, Calibrated] = {}
         for shift in SHIFTS:
             k, _ = choose_k(*fold.validation(), fold.donors, shift)
             self.calibrated[shift] = (k, calibrate_part(self.test, fold.donors, k, shift))
             self.by_all[shift] = calibrate_part(self.test, fold.donors, len(fold.donors.speakers), shift)
-        self.shifts = [
-            shifts(fold.train, self.train_labels, self.test, self.labels, column)
-            for column in range(len(self.attributes))
-        ]
+        self.shifts = {
+            components: [
+                shifts(fold.train, self.train_labels, self.test, self.labels, column, components)
+                for column in range(len(self.attributes))
+            ]
+            for components in DENSITIES
+        }
 
     def scores(self, predictions: np.ndarray, column: int, counts: np.ndarray) -> np.ndarray:
         """O-CCC and A-CCC ``(d, 2)`` of draws of test speakers ``(d, S)``."""
@@ -133,6 +144,13 @@ class Corpus:
         return np.stack(
             [sums.weighted(counts).metric("CCC"), mean_over_clusters(sums.metric("CCC"))(counts)], axis=1
         )
+
+    def common(self) -> np.ndarray:
+        """Predictions ``(N, A)`` with one factor for all test speakers: that of --k all, on average."""
+        outcome = self.by_all["sigma"]
+        own = outcome.own
+        target = own.deviation * (outcome.deviation_bar.mean(0) / own.deviation.mean(0))
+        return calibrate(self.test.predictions, self.test.speaker, own, own.mean, target, "sigma")
 
     def gain(self, shift: str, column: int, over: str, counts: np.ndarray) -> np.ndarray:
         """After PLDC less before, or less PLDC by all training speakers, ``(d, 2)``."""
@@ -173,63 +191,114 @@ def gains(found: dict[str, list[Corpus]]) -> str:
     return titled(f"Gains, mean of {len(next(iter(found.values())))} corpora", rows)
 
 
+def standardisation(found: dict[str, list[Corpus]]) -> str:
+    """Deviations of predictions over the labels' usual one, and the gains that know of nobody's voice."""
+    names = ("common, O-CCC", "common, A-CCC", "each, O-CCC", "each, A-CCC")
+    rows = [["strength", "attribute", "training speakers", "test speakers", "labels", *names]]
+    for strength, corpora in found.items():
+        every = np.ones((1, len(corpora[0].test.speakers)))
+        for column, attribute in enumerate(corpora[0].attributes):
+            spreads, gained = [], []
+            for corpus in corpora:
+                own = (corpus.train_moments, corpus.by_all["sigma"].own, corpus.test_moments)
+                by_speaker = [each.deviation[:, column] / corpus.unit[attribute] for each in own]
+                spreads.append([[each.mean() for each in by_speaker], [each.std() for each in by_speaker]])
+                before = corpus.scores(corpus.test.predictions, column, every)[0]
+                after = (corpus.common(), corpus.by_all["sigma"].predictions)
+                gained.append([corpus.scores(each, column, every)[0] - before for each in after])
+            mean, over_speakers = np.mean(spreads, axis=0)
+            cells = [f"{m:.3f} +- {d:.3f}" for m, d in zip(mean, over_speakers, strict=True)]
+            for gain in np.array(gained).reshape(len(corpora), -1).T:
+                cells.append(f"{gain.mean():+.4f} {over_corpora(gain)}")
+            rows.append([strength, attribute, *cells])
+    note = "deviations of speakers' predictions, and of test speakers' labels, in units of scale 1 (mean +-\n"
+    note += "deviation over speakers), and gains over the model by factors that know of nobody's voice"
+    return titled("Standardisation", rows, right=2) + f"\n\n{note}"
+
+
 def recovered(found: dict[str, list[Corpus]]) -> str:
     """sigma_bar, as a multiple of what scale 1 means, against the planted scale; by family."""
     families = sorted(set(next(iter(found.values()))[0].family))
     rows = [
-        ["strength", "attribute", "family", "planted", "sigma_bar", "error", "mean |error|", "own family"]
+        [
+            "strength",
+            "attribute",
+            "family",
+            "planted",
+            "sigma_bar",
+            "error",
+            "mean |error|",
+            "own family",
+            "own alone, error",
+            "own alone, mean |error|",
+        ]
     ]
     for strength, corpora in found.items():
         for attribute in corpora[0].attributes:
             every = [deviations(corpus, attribute) for corpus in corpora]
             for family in [*families, None]:
-                chosen = [
-                    (values[own], corpus.scale[own], near[own])
-                    for corpus, (values, near) in zip(corpora, every, strict=True)
-                    for own in [corpus.family == family if family is not None else slice(None)]
-                ]
-                value, scale, near = (np.concatenate(parts) for parts in zip(*chosen, strict=True))
-                error = value / scale - 1
+                chosen = []
+                for corpus, values in zip(corpora, every, strict=True):
+                    own = np.full(len(corpus.family), True) if family is None else corpus.family == family
+                    chosen.append([corpus.scale[own], *(value[own] for value in values)])
+                scale, value, near, alone = (np.concatenate(parts) for parts in zip(*chosen, strict=True))
                 rows.append(
                     [strength, attribute, "all" if family is None else str(family),
-                     f"{scale.mean():.3f}", f"{value.mean():.3f}", f"{100 * error.mean():+.1f} %",
-                     f"{100 * np.abs(error).mean():.1f} %", f"{100 * near.mean():.0f} %"]
+                     f"{scale.mean():.3f}", f"{value.mean():.3f}", *errors(value, scale),
+                     f"{100 * near.mean():.0f} %", *errors(alone, scale)]
                 )  # fmt: skip
-    note = "own family: share of the neighbours (k of PLDC sigma) who are of the speaker's family"
+    note = "own family: share of the neighbours (k of PLDC sigma) who are of the speaker's family;\n"
+    note += "own alone: all training speakers of the family lend, and nobody else"
     return titled("sigma_bar against the planted scale, test speakers of all corpora", rows) + f"\n\n{note}"
 
 
-def deviations(corpus: Corpus, attribute: str) -> tuple[np.ndarray, np.ndarray]:
-    """sigma_bar in units of scale 1 ``(S,)``, and the share of neighbours of the same family ``(S,)``."""
+def errors(value: np.ndarray, scale: np.ndarray) -> list[str]:
+    """Mean error and mean absolute error, relative."""
+    error = 100 * (value / scale - 1)
+    return [f"{error.mean():+.1f} %", f"{np.abs(error).mean():.1f} %"]
+
+
+def deviations(corpus: Corpus, attribute: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """By test speaker: sigma_bar, share of neighbours of the same family, sigma_bar of that family alone.
+
+    Deviations in units of scale 1; all ``(S,)``.
+    """
     outcome = corpus.calibrated["sigma"][1]
     column = corpus.attributes.index(attribute)
     near = corpus.donor_family[outcome.neighbours.index] == corpus.family[:, None]
-    return outcome.deviation_bar[:, column] / corpus.unit[attribute], near.mean(1)
+    alone = [corpus.donor_deviation[corpus.donor_family == family, column].mean() for family in corpus.family]
+    unit = corpus.unit[attribute]
+    return outcome.deviation_bar[:, column] / unit, near.mean(1), np.array(alone) / unit
 
 
 def correlations(found: dict[str, list[Corpus]]) -> str:
     """Pearson's correlation over test speakers, mean over corpora with Student's interval."""
-    rows = [["strength", "attribute", "pair", "mean r", "over corpora"]]
+    rows = [["strength", "attribute", "components", "pair", "mean r", "over corpora"]]
     for strength, corpora in found.items():
         for column, attribute in enumerate(corpora[0].attributes):
-            pairs: dict[str, list[float]] = {}
-            for corpus in corpora:
-                shift = corpus.shifts[column]
-                planted = [corpus.scale[corpus.test.speakers.index(name)] for name in shift.speakers]
-                extreme = -np.log(planted)
-                values = shift.correlations() | {
-                    "label shift, planted": pcc(shift.label, extreme),
-                    "feature shift, planted": pcc(shift.feature, extreme),
-                    "planted, CCC": pcc(extreme, shift.ccc),
-                }
-                for pair, value in values.items():
-                    pairs.setdefault(pair, []).append(value)
-            for pair, values in pairs.items():
-                if not np.isnan(values).any():
-                    rows.append(
-                        [strength, attribute, pair, f"{np.mean(values):+.3f}", over_corpora(np.array(values))]
-                    )
-    return titled("Correlations over test speakers (planted: -log of the label's scale)", rows)
+            for components in DENSITIES:
+                each = [pairs(corpus, corpus.shifts[components][column]) for corpus in corpora]
+                for pair in each[0]:
+                    values = np.array([found_there[pair] for found_there in each])
+                    if components == COMPONENTS or pair.startswith("feature"):
+                        words = f"{components:.0%} of variance" if components < 1 else str(components)
+                        rows.append(
+                            [strength, attribute, words, pair, f"{values.mean():+.3f}", over_corpora(values)]
+                        )
+    title = (
+        "Correlations over test speakers (extremity: planted, of voice at every strength, of labels above 0)"
+    )
+    return titled(title, rows)
+
+
+def pairs(corpus: Corpus, shift: Shifts) -> dict[str, float]:
+    """The paper's correlations, and those with what is planted."""
+    extremity = corpus.extremity[[corpus.test.speakers.index(name) for name in shift.speakers]]
+    return shift.correlations() | {
+        "label shift, extremity": pcc(shift.label, extremity),
+        "feature shift, extremity": pcc(shift.feature, extremity),
+        "extremity, CCC": pcc(extremity, shift.ccc),
+    }
 
 
 def over_corpora(values: np.ndarray) -> str:
@@ -240,9 +309,9 @@ def over_corpora(values: np.ndarray) -> str:
     return f"[{values.mean() - half:+.4f}, {values.mean() + half:+.4f}]"
 
 
-def titled(title: str, rows: list[list[str]]) -> str:
-    """A table for the terminal."""
-    return "\n".join([title, "", *align(rows, right=range(5, len(rows[0])))])
+def titled(title: str, rows: list[list[str]], right: int = 5) -> str:
+    """A table for the terminal, the columns from ``right`` on to the right."""
+    return "\n".join([title, "", *align(rows, right=range(right, len(rows[0])))])
 
 
 if __name__ == "__main__":

@@ -87,7 +87,9 @@ def _speakers(argv: list[str]) -> None:
         "--data", type=list[Path], required=True, help="data directories, put together: [a, b]"
     )
     parser.add_argument("--feats", type=list[Path], required=True, help="their features")
-    parser.add_argument("--speakers", type=str, required=True, help="numbers of training speakers: 4,8,16,32")
+    parser.add_argument(
+        "--speakers", type=str, required=True, help="numbers of training speakers: 4,8,16,32 or 4,8,most"
+    )
     parser.add_argument("--draws", type=int, default=3, help="divisions of speakers and utterances")
     parser.add_argument("--share", type=float, default=0.3, help="of a speaker's utterances to test on")
     parser.add_argument("--seed", type=int, default=0)

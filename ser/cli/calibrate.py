@@ -9,6 +9,7 @@ from ser.downstream.experiment import Experiment
 from ser.personalise.analysis import write_shifts
 from ser.personalise.by_utterances import parse_counts, write_by_utterances
 from ser.personalise.experiment import CalibrationConfig, calibrate_experiment
+from ser.personalise.shift import COMPONENTS
 from ser.scoring.personalisation import analyse_shifts, draw_by_utterances
 
 
@@ -21,7 +22,11 @@ def make_parser() -> Parser:
         " 'ser predict EXP --parts [train,validation,test]'.",
     )
     parser.add_argument("experiment", type=Path, help="exp/<experiment>, trained and predicted")
-    parser.add_argument("--out", type=Path, help="the new experiment; by default <experiment>_pldc_<shift>")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="the new experiment; by default <experiment>_pldc_<shift>, of --k all <...>_all",
+    )
     parser.add_class_arguments(CalibrationConfig)
     more = parser.add_argument_group("more tables and pictures, which look at the test speakers' labels")
     more.add_argument(
@@ -34,6 +39,12 @@ def make_parser() -> Parser:
         action="store_true",
         help="feature shift, label shift and CCC of each test speaker, and their correlations",
     )
+    more.add_argument(
+        "--components",
+        type=float,
+        default=COMPONENTS,
+        help="principal components of which feature shift is told: a share of variance, or their number",
+    )
     more.add_argument("--seed", type=int, default=0, help="of draws and of the bootstrap over speakers")
     return parser
 
@@ -45,7 +56,7 @@ def main(argv: list[str]) -> None:
     config = CalibrationConfig(**{name: getattr(options, name) for name in names})
     counts = None if options.by_utterances is None else parse_counts(options.by_utterances)
     source = Experiment(options.experiment)
-    out = Experiment(options.out or source.path.with_name(f"{options.experiment.name}_pldc_{config.shift}"))
+    out = Experiment(options.out or config.path_beside(source.path))
     calibrate_experiment(source, out, config)
     files = [out.path]
     if counts is not None:
@@ -54,7 +65,7 @@ def main(argv: list[str]) -> None:
         print(table)
         files += pictures
     if options.analyse:
-        files.append(write_shifts(source, out))
+        files.append(write_shifts(source, out, options.components))
         table, pictures = analyse_shifts(out.path, seed=options.seed)
         print(table)
         files += pictures

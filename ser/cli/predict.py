@@ -29,6 +29,12 @@ def make_parser() -> Parser:
         type=list[str] | None,
         help="without audio: of [train, validation, test]; vectors of all serve PLDC. Default [test]",
     )
+    parser.add_argument(
+        "--speakers",
+        type=Path,
+        help="without audio: another table of 'ser speakers', for speakers of test sets",
+    )
+    parser.add_argument("--into", type=Path, help="the experiment to write, with --speakers")
     parser.add_argument("-o", "--out", help="CSV to write; standard output by default, or for -")
     parser.add_argument("--window", type=float, default=WINDOW_SECONDS, help="seconds of a window")
     parser.add_argument("--hop", type=float, help="seconds between windows; the window's by default")
@@ -49,13 +55,16 @@ def main(argv: list[str]) -> None:
     options = parser.parse_args(argv)
     if not options.audio:
         defaults = vars(parser.parse_args([str(options.exp)]))
-        given = [n for n, v in vars(options).items() if n != "parts" and v != defaults[n]]
+        own = ("parts", "speakers", "into")
+        given = [n for n, v in vars(options).items() if n not in own and v != defaults[n]]
         if given:
             raise UserError("an option for audio files, and no audio is given", value=f"--{given[0]}")
-        predict_experiment(Experiment(options.exp), options.parts or ["test"])
+        predict_experiment(Experiment(options.exp), options.parts or ["test"], options.speakers, options.into)
         return
-    if options.parts is not None:
-        raise UserError("--parts is for the experiment's own data, not for audio files", hint="Leave it out")
+    for name in ("parts", "speakers", "into"):
+        if options[name] is not None:
+            what = f"--{name} is for the experiment's own data, not for audio files"
+            raise UserError(what, hint="Leave it out")
     files = find_audio(options.audio)
     share_machine(1)
     recogniser = Recogniser.load(options.exp, options.upstream, options.seed, options.fold, options.device)

@@ -46,18 +46,39 @@ FILE = "dependence.tsv"
 HEADER = ("attribute", "speakers", "draw", "speaker", "utterances", "dependent", "independent")
 # Below that a speaker's utterances cannot be divided into a part to learn from and one that has a CCC.
 FEWEST = 6
+MOST = "most"
 
 
-def parse_counts(text: str) -> list[int]:
-    """``4,8,16`` as numbers.
+def parse_counts(text: str) -> list[int | None]:
+    """``4,8,16`` as numbers; ``most`` is None.
 
     Raises:
         UserError: for anything else.
+
+    >>> parse_counts("8,4,most")
+    [4, 8, None]
     """
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() for word in words):
-        raise UserError("--speakers wants numbers", value=text, hint="4,8,16,32")
-    return sorted({int(word) for word in words})
+    words = {word.strip() for word in text.split(",")}
+    numbers = words - {MOST}
+    if not all(word.isdecimal() for word in numbers):
+        raise UserError("--speakers wants numbers", value=text, hint="4,8,16,32 or 4,8,most")
+    return [*sorted(map(int, numbers)), *([None] if MOST in words else [])]
+
+
+def possible_counts(counts: Sequence[int | None], most: int) -> list[int]:
+    """The numbers of speakers to train on, where there are twice ``most``.
+
+    With None among them, ``most`` is one of them and those above it are left out, with a warning.
+
+    >>> possible_counts([4, 8, None], 6), possible_counts([4, 8], 6)
+    ([4, 6], [4, 8])
+    """
+    wanted = [count for count in counts if count is not None]
+    if None not in counts:
+        return wanted
+    if above := [count for count in wanted if count > most]:
+        logger.warning("left out, since there are no more than two halves of %d speakers: %s", most, above)
+    return sorted({most, *(count for count in wanted if count <= most)})
 
 
 @dataclass(frozen=True)
@@ -99,7 +120,7 @@ class Draw:
 def write_dependence(
     config: TrainConfig,
     sets: Sequence[tuple[Path, Path]],
-    counts: Sequence[int],
+    counts: Sequence[int | None],
     out: Path,
     draws: int = 3,
     share: float = 0.3,
@@ -110,7 +131,7 @@ def write_dependence(
     Args:
         config: attributes to learn, model and training; validation is made inside the training speakers.
         sets: (data directory, its features), whose speakers are put together.
-        counts: numbers of training speakers.
+        counts: numbers of training speakers; None is as many as there can be, and leaves out what is above.
         out: folder of the table.
         draws: divisions.
         share: of each speaker's utterances to test on.
@@ -120,7 +141,7 @@ def write_dependence(
         UserError: when there are too few speakers, or nothing to learn.
     """
     config.check()
-    check_options(config, counts, draws, share)
+    check_options(config, [count for count in counts if count is not None] or [2], draws, share)
     loaded = [(DataDir.load(data), feats) for data, feats in sets]
     task = Task([], list(config.task.attributes))
     for data, _ in loaded:
@@ -131,7 +152,8 @@ def write_dependence(
             if is_known(speaker):
                 speakers.setdefault(speaker, []).append(utterance)
     speakers = {name: own for name, own in speakers.items() if len(own) >= FEWEST}
-    if len(speakers) < 2 * max(counts):
+    counts = possible_counts(counts, len(speakers) // 2)
+    if min(counts) < 2 or len(speakers) < 2 * max(counts):
         raise UserError(
             f"{counted(max(counts), 'speaker')} want twice as many, with at least {FEWEST} utterances each",
             value=len(speakers), hint="Give more of the corpus's sets, or smaller --speakers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from ser.core.errors import UserError
-from ser.core.files import read_json, whole_file, write_yaml
+from ser.core.files import read_json, read_yaml, whole_file, write_json, write_yaml
 from ser.core.log import get_logger, progress
 from ser.data.arks import ArkWriter
 from ser.data.datadir import DataDir
@@ -33,44 +34,86 @@ class Outputs(Protocol):
     attributes: Mapping[str, object]
 
 
-def predict_experiment(experiment: Experiment, parts: Iterable[str] = ("test",)) -> None:
+def predict_experiment(
+    experiment: Experiment,
+    parts: Iterable[str] = ("test",),
+    speakers: Path | None = None,
+    into: Path | None = None,
+) -> None:
     """Write predictions and utterance vectors of every trained fold.
 
     Args:
         experiment: of ``train_experiment`` or ``finetune_experiment``; data, and features or upstream, are
             those of its config.yaml.
         parts: of ``train``, ``validation``, ``test``; ``test`` stands for all test sets.
+        speakers: for models fine-tuned from a personalised encoder: another table of ``ser speakers``, by
+            which speakers of test sets are made of others than in training.
+        into: folder of a new experiment for these predictions; needed with ``speakers``.
 
     Raises:
         UserError: when a fold is missing, or was trained on other data, features or upstream than there
-            are now.
+            are now; ``speakers`` for other models; something else in ``into``.
     """
+    if (speakers is None) != (into is None):
+        raise UserError("--speakers and --into go together")
     config, sources = experiment.load_config()
+    if speakers is not None and not isinstance(sources, AudioSources):
+        raise UserError("trained on features, which have their speakers in them", file=experiment.path,
+                        hint="Extract again with 'ser extract --speakers', and train on that")  # fmt: skip
     sets = load_sets(sources)
     if isinstance(sources, AudioSources):
         # Not for what runs on features: it wants an encoder's libraries.
         from ser.downstream.predict_audio import AudioPredictor
 
         predictor: FeaturePredictor | AudioPredictor = AudioPredictor(experiment, config, sources, sets)
+        if speakers is not None:
+            predictor.assign_speakers(speakers)
     else:
         predictor = FeaturePredictor(config, sources, sets)
     folds = {fold.name: fold for fold in make_folds(sets)}
     # What speakers are enrolled on is not predicted: their vectors would be made of it.
     enrolment = config.speaker.enrolment if isinstance(config, TrainConfig) else None
-    folders = experiment.fold_dirs()
-    for folder in progress(folders, len(folders), f"predict {experiment.path.name}"):
-        fit = read_json(folder / "fit.json")
+    fits = {folder: read_json(folder / "fit.json") for folder in experiment.fold_dirs()}
+    for folder, fit in fits.items():
         if fit["fingerprint"] != predictor.fingerprint or fit["fold"] not in folds:
             raise UserError(
                 "trained on other data, features or options than there are now",
                 file=folder / "fit.json",
                 hint="Run stage 8 (train) again",
             )
+    target = experiment.path
+    if into is not None and speakers is not None:
+        target = begin_reassigned(experiment, into, speakers)
+    for folder, fit in progress(fits.items(), len(fits), f"predict {experiment.path.name}"):
         predictor.load(folder / "model.safetensors")
         fold = folds[fit["fold"]]
         tests = {name: part for name, part in fold.tests.items() if name != enrolment}
+        place = target / folder.relative_to(experiment.path)
         for name, part in wanted_parts(fold.train, fold.validation, tests, parts).items():
-            write_predictions(folder / name, predictor.saved, *predictor.predict(part))
+            write_predictions(place / name, predictor.saved, *predictor.predict(part))
+        if into is not None:
+            write_json(place / "fit.json", fit)
+
+
+def begin_reassigned(experiment: Experiment, into: Path, speakers: Path) -> Path:
+    """Start the experiment that holds predictions with other embeddings; one that is there is replaced.
+
+    Raises:
+        UserError: when something else is there.
+    """
+    mark = into / "speakers.yaml"
+    if into.exists():
+        if not mark.is_file():
+            raise UserError("something else than predictions with --speakers is there", file=into)
+        shutil.rmtree(into)
+    info = read_yaml(experiment.path / "info.yaml")
+    info["options"] = [*info.get("options", []), f"speakers of {speakers.name}"]
+    write_yaml(mark, {"source": str(experiment.path), "speakers": str(speakers)})
+    for name in ("config.yaml", "env.yaml"):
+        if (experiment.path / name).is_file():
+            write_yaml(into / name, read_yaml(experiment.path / name))
+    write_yaml(into / "info.yaml", info)
+    return into
 
 
 class FeaturePredictor:

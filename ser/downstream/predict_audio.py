@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from ser.core.errors import UserError
 from ser.data.datadir import DataDir
 from ser.downstream.audio_batches import AudioSet
 from ser.downstream.experiment import AudioSources, Experiment, training_fingerprint
@@ -43,11 +46,34 @@ class AudioPredictor:
         sets: dict[str, tuple[DataDir, Path | None]],
     ) -> None:
         share_machine(1)
-        self.experiment, self.config, self.sources = experiment, config, sources
+        self.experiment, self.config, self.sources, self.sets = experiment, config, sources, sets
         self.accelerator = make_parallel(config.precision)
         self.audio = AudioSet.load([data for data, _ in sets.values()], self._upstream(), sources.skip_broken)
         self.audio.check_speakers()
         self.fingerprint = training_fingerprint(config, sources.fingerprint(self.audio.upstream))
+
+    def assign_speakers(self, path: Path) -> None:
+        """Let speakers be made of others than in training, those of training and validation apart.
+
+        The models do not depend on it: a personalised encoder is one for all speakers.
+
+        Raises:
+            UserError: for an encoder without speakers, or a table without a speaker or with another mixture
+                of one who was learnt from.
+        """
+        learnt = sorted({self.audio.speaker_of[u] for u in self._learnt_from()})
+        with torch.no_grad():
+            before = self.audio.upstream.vectors_of(learnt)
+            self.sources = replace(self.sources, speakers=path)
+            self.audio.upstream = self._upstream()
+            after = self.audio.upstream.vectors_of(learnt)
+        if before is None or after is None:
+            raise UserError("this encoder has no speakers", value=self.audio.upstream.info.name)
+        for speaker, changed in zip(learnt, (before != after).any(1).tolist(), strict=True):
+            if changed:
+                raise UserError("another embedding of a speaker whom the models have learnt from", file=path,
+                                value=speaker, hint="Train again with this table")  # fmt: skip
+        self.audio.check_speakers()
 
     def load(self, path: Path) -> None:
         """Take up a fold's model: a fresh base upstream with what training has set in it."""
@@ -60,6 +86,12 @@ class AudioPredictor:
         seconds = self.config.batches.micro_seconds
         vectors, values = self.saved.predict_audio(self.audio, utterances, seconds, self.accelerator)
         return utterances, vectors.numpy(), values.numpy()
+
+    def _learnt_from(self) -> list[str]:
+        """Utterances of training and validation sets."""
+        return [
+            u for name in ("train", "validation") if name in self.sets for u in self.sets[name][0].utterances
+        ]
 
     def _upstream(self) -> Upstream:
         """The base upstream, its speakers assigned."""

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -34,7 +35,8 @@ class CalibrationConfig:
     Args:
         shift: which moment is replaced: ``sigma`` (the paper's best), ``mu`` or ``both``.
         k: training speakers to borrow from; None chooses it on the validation part (the paper's k is
-            not published).
+            not published). ``all`` is the control: every speaker gets the average training speaker's
+            distribution, so that what PLDC gains over it is the gain of similarity.
         candidates: values of k that are tried there.
         shrinkage: utterances of an average speaker that count beside a speaker's own for mu and sigma;
             0, the paper's rule, trusts the speaker's own however few they are.
@@ -43,7 +45,7 @@ class CalibrationConfig:
     """
 
     shift: Shift = "sigma"
-    k: int | None = None
+    k: int | Literal["all"] | None = None
     candidates: tuple[int, ...] = CANDIDATES
     shrinkage: float = 0.0
     enrolment: str | None = None
@@ -54,7 +56,7 @@ class CalibrationConfig:
         Raises:
             UserError: naming the option.
         """
-        if self.k is not None and self.k < 1:
+        if isinstance(self.k, int) and self.k < 1:
             raise UserError("--k must be at least 1", value=self.k)
         if self.shrinkage < 0:
             raise UserError("--shrinkage must not be negative", value=self.shrinkage)
@@ -64,10 +66,15 @@ class CalibrationConfig:
     def describe(self, k: Sequence[int]) -> str:
         """The words of tables; they say that all of a test speaker's audio is seen."""
         low, high = min(k), max(k)
-        words = f"PLDC {self.shift}, k {low if low == high else f'{low} to {high}'}"
+        number = "all" if self.k == "all" else str(low) if low == high else f"{low} to {high}"
+        words = f"PLDC {self.shift}, k {number}"
         words += "" if self.k is not None else " by validation"
         words += f", shrinkage {self.shrinkage:g}" if self.shrinkage else ""
         return words + (f", enrolled on {self.enrolment}" if self.enrolment else " (transductive)")
+
+    def path_beside(self, source: Path) -> Path:
+        """Where the calibration of an experiment goes: ``<tag>_pldc_<shift>``, the control ``..._all``."""
+        return source.with_name(f"{source.name}_pldc_{self.shift}" + ("_all" if self.k == "all" else ""))
 
 
 def calibrate_experiment(source: Experiment, out: Experiment, config: CalibrationConfig) -> None:
@@ -106,11 +113,13 @@ def calibrate_experiment(source: Experiment, out: Experiment, config: Calibratio
 def _calibrate_fold(folder: Path, target: Path, sets: dict[str, DataDir], config: CalibrationConfig) -> int:
     """Write a fold's calibrated parts; return its k."""
     fold = FoldParts.read(folder, sets)
-    k, scores = config.k, {}
-    if k is None:
+    scores: dict[int, float] = {}
+    if config.k is None:
         k, scores = choose_k(
             *fold.validation(), fold.donors, config.shift, config.shrinkage, config.candidates
         )
+    else:
+        k = len(fold.donors.speakers) if config.k == "all" else config.k
     enrolment = fold.enrolment(config.enrolment)
     for name in fold.tests:
         if name == config.enrolment:

@@ -11,7 +11,7 @@ from ser.core.errors import UserError
 from ser.core.files import write_text, write_yaml
 from ser.data.arks import ArkWriter
 from ser.downstream import dependence
-from ser.downstream.dependence import Draw, parse_counts
+from ser.downstream.dependence import Draw, parse_counts, possible_counts
 
 OPTIONS = [
     "--task.emotion", "false", "--task.attributes", "[arousal]", "--model.layer", "0",
@@ -126,3 +126,11 @@ def test_mistakes(tmp_path, more, words):
 
 def test_numbers():
     assert parse_counts("8, 4,8") == [4, 8]
+    assert parse_counts("most,4") == [4, None]
+
+
+def test_most_is_half_of_the_speakers_and_leaves_out_what_is_above(caplog):
+    assert possible_counts([4, 8, None], 6) == [4, 6]
+    assert "two halves of 6 speakers: [8]" in caplog.text
+    assert possible_counts([4, 8], 6) == [4, 8]
+    assert possible_counts([None], 6) == [6]

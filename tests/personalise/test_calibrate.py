@@ -171,9 +171,24 @@ def test_enrolment_is_not_called_transductive_and_is_not_calibrated(trained: Exp
     assert (out.path / "seed0" / "fold0" / "test-a" / "pred.scp").is_file()
 
 
+def test_the_control_borrows_from_all_and_lies_beside(trained: Experiment):
+    dispatch(["calibrate", str(trained.path), "--k", "all"])
+    out = trained.path.with_name("toy_pldc_sigma_all")
+    assert read_yaml(out / "info.yaml")["options"][-1] == "PLDC sigma, k all (transductive)"
+    assert read_yaml(out / "calibration.yaml")["chosen"] == [4]
+    rows = [line.split("\t") for line in (out / "seed0/fold0/test-b/neighbours.tsv").read_text().splitlines()]
+    assert len({row[5] for row in rows[1:]}) == 1  # everybody gets the same deviation
+    by_number = Experiment(trained.path.with_name("four"))
+    calibrate_experiment(trained, by_number, CalibrationConfig(k=4))
+    ours, theirs = (ArkReader(each / "seed0/fold0/test-b/pred.scp") for each in (out, by_number.path))
+    for utterance in ours:
+        np.testing.assert_array_equal(ours[utterance], theirs[utterance])
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--k", "some"], "Given value: some"),
         (["--k", "0"], "--k must be at least 1"),
         (["--shrinkage", "-1"], "must not be negative"),
         (["--enrolment", "nobody"], "no such part to enrol from: 'nobody'"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ser.core.errors import UserError
 from ser.personalise.part import Part
 from ser.personalise.shift import shifts
 
@@ -64,3 +65,19 @@ def test_speakers_with_few_labels_are_left_out():
     labels[(test.speaker == 3) & (np.arange(60) % 10 > 3)] = np.nan
     found = shifts(*make(10, 40, 0, 0.0), test, labels, column=0)
     assert found.speakers == ["s00", "s01", "s02", "s04", "s05"]
+
+
+def test_fewer_components_tell_of_the_directions_of_most_variance():
+    train, test = make(20, 50, 0, 0.0), make(6, 60, 1, 1.0)
+    # The planted direction is the one of most variance: a single component has it, and adds up to the whole.
+    one, two, every = (shifts(*train, *test, column=0, components=n).feature for n in (1, 2, 8))
+    assert np.corrcoef(one, np.arange(6) ** 2)[0, 1] > 0.98
+    assert (one < two).all() and (two < every).all()
+    kept = shifts(*train, *test, column=0, components=0.999999).feature
+    np.testing.assert_allclose(kept, every, rtol=1e-9)
+
+
+@pytest.mark.parametrize("components", [0, -1, 1.5, 9])
+def test_components_that_are_none_are_refused(components):
+    with pytest.raises(UserError, match="--components is neither"):
+        shifts(*make(20, 50, 0, 0.0), *make(6, 60, 1, 1.0), column=0, components=components)

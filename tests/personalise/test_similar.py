@@ -93,5 +93,23 @@ def test_counts_and_weights():
     np.testing.assert_array_equal(speaker_weights(ones, "oversampling"), speaker_weights(ones, "unique"))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_are_shares_of_all_selections_whatever_the_order(seed):
+    """c_r: P N in sum, at most P each; test speakers in any order; training speakers renumbered with it."""
+    rng = np.random.default_rng(seed)
+    table = rng.random((7, 11))
+    counts = selection_counts(selected(table, 4), 11)
+    assert counts.sum() == 7 * 4
+    assert counts.min() >= 0
+    assert counts.max() <= 7
+    rows, columns = rng.permutation(7), rng.permutation(11)
+    np.testing.assert_array_equal(selection_counts(selected(table[rows], 4), 11), counts)
+    np.testing.assert_array_equal(selection_counts(selected(table[:, columns], 4), 11), counts[columns])
+    np.testing.assert_array_equal(selection_counts(selected(np.exp(table) + 3, 4), 11), counts)
+    halves = [selection_counts(selected(part, 4), 11) for part in (table[:3], table[3:])]
+    np.testing.assert_array_equal(halves[0] + halves[1], counts)
+    np.testing.assert_array_equal(selection_counts(selected(table, 11), 11), np.full(11, 7))
+
+
 def test_more_neighbours_than_speakers_are_all():
     assert selected(np.array([[3.0, 1.0, 2.0]]), 10).tolist() == [[1, 2, 0]]

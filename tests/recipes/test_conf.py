@@ -15,7 +15,9 @@ from ser.scoring.quoted import read_quotations
 ROOT = Path(__file__).resolve().parents[2]
 MAPPINGS = sorted(ROOT.glob("egs/*/*/conf/mapping.yaml"))
 QUOTED = sorted(ROOT.glob("egs/*/*/conf/quoted*.yaml"))
-CONFIGURATIONS = sorted(set(ROOT.glob("egs/*/*/conf/*.yaml")) - set(MAPPINGS) - set(QUOTED))
+CONFIGURATIONS = sorted(
+    {*ROOT.glob("egs/*/*/conf/*.yaml"), *ROOT.glob("egs/*/*/conf/grid/*.yaml")} - set(MAPPINGS) - set(QUOTED)
+)
 # Verb: its parser, its configuration, and what it wants beside that.
 VERBS = {
     "train": (train, TrainConfig, ["--data", "d", "--feats", "f", "--exp", "e"]),

@@ -143,10 +143,8 @@ def draw_families(count: int, families: int, shift: float, seed: int) -> list[Sp
         family, member = index % families, index // families
         gender, sign = "fm"[family % 2], (-1) ** (family // 2)
         extremity = family / (families - 1)
-        own = len(
-            range(family % 2, families, 2)
-        )  # families of the gender: the first is usual, the last is not
-        rank = round((voices - 1) * (family // 2 / (own - 1) if own > 1 else extremity))
+        steps = len(range(family % 2, families, 2)) - 1  # from the gender's first family to its last
+        rank = round((voices - 1) * (family // 2 / steps if steps else extremity))
         speakers.append(
             replace(
                 person,

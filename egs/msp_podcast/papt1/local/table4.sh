@@ -1,0 +1,1 @@
+../../../TEMPLATE/papt1/local/fusion.sh
