@@ -50,6 +50,8 @@ def load_finetuned(where: str, name: str, tag: str) -> Upstream:
         )  # fmt: skip
     options = {"context": sources["context"]} if sources.get("context", "length") != "length" else {}
     upstream = load_upstream(sources["upstream"], **options)
+    if sources.get("speakers"):
+        upstream.assign_speakers(Path(sources["speakers"]))
     wanted = metadata["upstream"]["checkpoint"]
     if upstream.info.checkpoint != wanted:
         raise UserError(

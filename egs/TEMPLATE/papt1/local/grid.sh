@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # The grid of variations: how far does one get with frozen features and little compute?
 #   local/grid.sh                                # after ./run.sh --stop-stage extract
-#   local/grid.sh --encoders "fbank papt"        # features of a PAPT encoder too (after ./run.sh)
-# Fine-tuned encoders are in the recipe's own table (./run.sh --finetune-configs ...).
+#   local/grid.sh --encoders "scratch papt papt_finetune"   # frozen, PAPT and fine-tuned encoders (after ./run.sh)
 # A recipe's own defaults: conf/grid.conf.
 set -euo pipefail
 # shellcheck source=common.sh
@@ -20,7 +19,8 @@ help_message="Usage: $PROGRAM [options]
 Trains, predicts, calibrates and scores every cell of
 encoder x interpreter x speaker representation x placement, each with and without PLDC, and prints the table.
 
-  --encoders \"A B\"            folders of feats/
+  --encoders \"A B\"            folders of feats/, or experiments of exp/ that were fine-tuned end to end: the
+                              encoder of their first fold, whose features are made here
   --interpreters \"A B\"        files of conf/grid/
   --representations \"A B\"     none mean max projection embedding
   --placements \"A B\"          last concatenate prefix; by default last for the MLP, prefix for the Transformer.
@@ -42,6 +42,15 @@ read -ra shifts <<<"$calibrate"
 read -ra seed_words <<<"$seeds"
 ((${#sets[@]} > 2)) || die "--data-sets wants training, validation and test sets."
 tests=("${sets[@]:2}")
+
+features() { # encoder: those of a fine-tuned one, once
+  local set fold
+  fold=$(find "exp/$1/seed0" -name model.safetensors -printf '%h\n' 2>/dev/null | LC_ALL=C sort | head -n 1)
+  [[ -n $fold ]] || return 0
+  for set in "${sets[@]}"; do # what is there already is seen and left
+    run.sh "log/grid.sh/extract_$1_$set.log" ser extract "data/$set" "feats/$1/$set" --upstream "finetuned:$fold"
+  done
+}
 
 cell() { # encoder interpreter representation placement
   local exp=$out/$1_$2_$3 seed shift
@@ -66,6 +75,7 @@ cell() { # encoder interpreter representation placement
 mkdir -p log/grid.sh
 experiments=()
 for encoder in $encoders; do
+  features "$encoder"
   for interpreter in $interpreters; do
     usual=last
     [[ $interpreter != transformer ]] || usual=prefix
