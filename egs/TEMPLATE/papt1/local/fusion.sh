@@ -10,7 +10,7 @@ set -euo pipefail
 
 ./run.sh --papt-configs "conf/papt.yaml conf/papt_first.yaml conf/papt_prefix.yaml conf/tapt.yaml" \
   --finetune-configs conf/finetune.yaml --calibrate "" --stop-stage score "$@"
-# shellcheck source=path.sh
+# shellcheck source=../../ser1/path.sh
 SER_INSTALL=false . ./path.sh
 
 out=exp/fusion

@@ -31,10 +31,10 @@ encoder x interpreter x speaker representation x placement, each with and withou
   --out DIR                   for experiments; the table is written there too"
 
 [[ ! -f conf/grid.conf ]] || set -- --config conf/grid.conf "$@"
-# shellcheck source=utils/parse_options.sh
+# shellcheck source=../../../../utils/parse_options.sh
 . utils/parse_options.sh
 (($# == 0)) || die "'$1' is no option. See 'local/grid.sh --help'."
-# shellcheck source=path.sh
+# shellcheck source=../../ser1/path.sh
 . ./path.sh
 
 read -ra sets <<<"$data_sets"

@@ -21,10 +21,10 @@ help_message="Usage: $PROGRAM [options]
   --out DIR              for the table and the pictures"
 
 [[ ! -f conf/speakers.conf ]] || set -- --config conf/speakers.conf "$@"
-# shellcheck source=utils/parse_options.sh
+# shellcheck source=../../../../utils/parse_options.sh
 . utils/parse_options.sh
 (($# == 0)) || die "'$1' is no option. See 'local/speakers.sh --help'."
-# shellcheck source=path.sh
+# shellcheck source=../../ser1/path.sh
 . ./path.sh
 
 read -ra sets <<<"$data_sets"

@@ -26,13 +26,13 @@ For every rule: embeddings of the set's new speakers, predictions of the model, 
   --out DIR             for experiments; the table is written there too"
 
 [[ ! -f conf/unseen.conf ]] || set -- --config conf/unseen.conf "$@"
-# shellcheck source=utils/parse_options.sh
+# shellcheck source=../../../../utils/parse_options.sh
 . utils/parse_options.sh
 (($# == 0)) || die "'$1' is no option. See 'local/unseen.sh --help'."
 [[ -f data/$data_set/utt2spk ]] || die "there is no set data/$data_set: run ./run.sh with it in --data-sets."
 [[ -f exp/papt/$encoder/encoder/config.yaml ]] || die "there is no encoder exp/papt/$encoder: run ./run.sh --stop-stage papt."
 [[ -f $experiment/info.yaml ]] || die "there is no experiment $experiment: run ./run.sh with --finetune-configs."
-# shellcheck source=path.sh
+# shellcheck source=../../ser1/path.sh
 . ./path.sh
 
 logs=log/${PROGRAM##*/}

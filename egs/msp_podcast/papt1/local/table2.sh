@@ -7,7 +7,7 @@ set -euo pipefail
 [[ ${1-} != -h && ${1-} != --help ]] || { sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" && exit 0; }
 
 ./run.sh --finetune-configs conf/finetune.yaml --adapt weighting --calibrate "sigma mu both" --stop-stage score "$@"
-# shellcheck source=path.sh
+# shellcheck source=../../../TEMPLATE/ser1/path.sh
 SER_INSTALL=false . ./path.sh
 
 # Our rows of test-b alone, in a folder of their own: the whole table is ./run.sh's.
