@@ -388,7 +388,7 @@ shown_command() { # the call that makes the table, for anyone: without this mach
     esac
     shown+=" $word"
   done
-  sed -E 's#hf:[^ "]*/([^ /"]+)#hf:<folder>/\1#g' <<<"$shown"
+  sed -E -e 's#hf:[^ "]*/([^ /"]+)#hf:<folder>/\1#g' -e 's#(--test-c-root)[= ][^ "]+#\1 <folder>#g' <<<"$shown"
 }
 
 stage_benchmark() {
