@@ -15,6 +15,7 @@ VERBS = {
     "prepare": "raw corpus -> data directories; validate, fix, subset, split, combine, copy",
     "lint": "data directories of an experiment -> what is wrong with them, as text and page",
     "extract": "audio -> arks of pooled statistics and frames, with any upstream",
+    "text": "transcripts -> arks of sentence embeddings, with any Hugging Face text encoder",
     "units": "frames -> k-means units, which masked pre-training predicts",
     "papt": "data, units and an encoder -> personalised encoder (masked pre-training)",
     "speakers": "personalised encoder -> embeddings for speakers it was not trained on",
@@ -28,7 +29,7 @@ VERBS = {
 }
 
 # Verbs of the design that later releases fill; named here so that nobody takes their names.
-RESERVED = ("extract-text", "fuse", "memory-train", "memory-predict")
+RESERVED = ("fuse", "memory-train", "memory-predict")
 
 
 def usage() -> str:
