@@ -13,6 +13,7 @@ from ser.core.environment import describe as describe_environment
 from ser.core.files import remove_leftovers, write_json, write_yaml
 from ser.core.log import clock, get_logger, log_to_file
 from ser.core.seed import derive_seed
+from ser.downstream.attm import AttentiveMerge
 from ser.downstream.audio_batches import AudioSet
 from ser.downstream.examples import Labels, load_labels
 from ser.downstream.experiment import AudioSources, Experiment, load_sets, training_fingerprint, write_info
@@ -61,7 +62,7 @@ def finetune_experiment(
     sets = load_sets(sources)
     data = sets["train"][0]
     task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
-    check_task(task, data)
+    check_task(task, data, config.task.soft)
     folds = make_folds(sets)
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
     share_machine(jobs)
@@ -72,7 +73,7 @@ def finetune_experiment(
     audio = AudioSet.load([loaded for loaded, _ in sets.values()], upstream, sources.skip_broken)
     audio.check_speakers()
     learnt_from = [sets[name][0] for name in ("train", "validation") if name in sets]
-    labels = load_labels(learnt_from, task.classes, task.attributes)
+    labels = load_labels(learnt_from, task.classes, task.attributes, config.task.soft)
     fingerprint = training_fingerprint(config, sources.fingerprint(upstream))
     pending = pending_folds(experiment, folds, fingerprint, seed, only_fold, job, jobs)
     accelerator.wait_for_everyone()
@@ -170,8 +171,10 @@ def describe_upstream(upstream: Upstream, precision: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def layer_weights(fit: FineTuning, state: dict[str, torch.Tensor]) -> list[float]:
-    """The weights of hidden states in the best epoch's model; they sum to one."""
+def layer_weights(fit: FineTuning, state: dict[str, torch.Tensor]) -> list[float] | None:
+    """The weights of hidden states in the best epoch's model, summing to one; AttM has an utterance's own."""
+    if isinstance(fit.model.layers, AttentiveMerge):
+        return None
     scores = state.get("layers.scores")
     weights = fit.model.layers.weights() if scores is None else scores.softmax(0)
     return weights.tolist()

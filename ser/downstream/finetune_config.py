@@ -23,8 +23,10 @@ class EncoderConfig:
             layers); ``none`` (the head alone).
         speakers: train the speaker network of a personalised encoder too (open in the paper; test speakers'
             vectors would stay as they are while training speakers' move).
-        layer: hidden state that is averaged over time: -1 is the last, ``weighted`` a learned
-            softmax-weighted sum of all.
+        layer: hidden state that is pooled over time: -1 is the last, ``weighted`` a learned
+            softmax-weighted sum of all, ``attm`` attentive merging (see ``ser.downstream.attm``).
+        merge_up_to: ``weighted`` and ``attm`` merge the states up to this layer, and the encoder stops there;
+            0 for all. Pan et al. merge the first 12 layers of WavLM-large.
         dropout: in the encoder's feed-forward parts and projections while training; layers are never
             dropped and frames never masked.
         checkpointing: throw a layer's activations away and compute them again, for utterances too long
@@ -33,9 +35,26 @@ class EncoderConfig:
 
     trainable: str = "no_cnn"
     speakers: bool = False
-    layer: int | Literal["weighted"] = -1
+    layer: int | Literal["weighted", "attm"] = -1
+    merge_up_to: int = 0
     dropout: float = 0.0
     checkpointing: bool = False
+
+
+@dataclass
+class PoolingConfig:
+    """From frames to the utterance vector; see ``ser.downstream.frame_pooling``.
+
+    Args:
+        method: ``mean``; ``mean+std``; ``attention``, the weighted mean; ``attentive``, attentive statistics,
+            the weighted mean and deviation.
+        width: rows of attention's W; 0 for as many as a frame has numbers, as in the Odyssey 2024 baseline.
+        lstm: width of an LSTM that frames go through first, 192 in Pan et al. (Interspeech 2024); 0 for none.
+    """
+
+    method: Literal["mean", "mean+std", "attention", "attentive"] = "mean"
+    width: int = 0
+    lstm: int = 0
 
 
 @dataclass
@@ -107,6 +126,7 @@ class FinetuneConfig:
         name: the system's name in tables; made of the options when empty.
         task: what is learnt.
         encoder: what of the encoder is trained.
+        pooling: from frames to the utterance vector.
         interpreter: the head.
         batches: what makes a step.
         optimizer: the optimiser.
@@ -117,6 +137,7 @@ class FinetuneConfig:
     name: str = ""
     task: TaskConfig = field(default_factory=TaskConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    pooling: PoolingConfig = field(default_factory=PoolingConfig)
     interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -129,8 +150,7 @@ class FinetuneConfig:
         Raises:
             UserError: naming the option, its value and the remedy.
         """
-        if not self.task.emotion and not self.task.attributes:
-            raise UserError("nothing to learn", hint="Set task.emotion or task.attributes")
+        self.task.check()
         if not re.fullmatch(r"all|no_cnn|none|top:[1-9]\d*", self.encoder.trainable):
             raise UserError(
                 "encoder.trainable must be all, no_cnn, top:<n> or none", value=self.encoder.trainable
@@ -144,7 +164,6 @@ class FinetuneConfig:
         if not all(width >= 1 for width in self.interpreter.hidden):
             raise UserError("interpreter.hidden must be widths of at least 1", value=self.interpreter.hidden)
         for name, low, high in (
-            ("task.label_smoothing", 0.0, 1.0),
             ("encoder.dropout", 0.0, 1.0),
             ("interpreter.dropout", 0.0, 1.0),
             ("optimizer.warmup", 0.0, 1.0),
@@ -159,6 +178,9 @@ class FinetuneConfig:
             ("optimizer.weight_decay", 0),
             ("batches.max_seconds", 0),
             ("interpreter.statistics", 0),
+            ("encoder.merge_up_to", 0),
+            ("pooling.width", 0),
+            ("pooling.lstm", 0),
         ):
             if not read_option(self, name) >= least:
                 raise UserError(f"{name} must be at least {least}", value=read_option(self, name))
@@ -168,6 +190,16 @@ class FinetuneConfig:
         ):
             if not read_option(self, name) > 0:
                 raise UserError(f"{name} must be above 0", value=read_option(self, name))
+        if self.encoder.merge_up_to and self.encoder.layer not in ("weighted", "attm"):
+            raise UserError(
+                "encoder.merge_up_to says how many layers are merged, and encoder.layer is one",
+                value=self.encoder.layer, hint="Set encoder.layer to weighted or attm",
+            )  # fmt: skip
+        if self.pooling.width and self.pooling.method not in ("attention", "attentive"):
+            raise UserError(
+                "pooling.width is attention's, and pooling.method has none",
+                value=self.pooling.method, hint="Set pooling.method to attention or attentive",
+            )  # fmt: skip
         if self.batches.size < 2:
             raise UserError(
                 "batches.size must be at least 2: BatchNorm and CCC have nothing to say of one utterance",
@@ -181,14 +213,17 @@ class FinetuneConfig:
         name = self.name or f"fine-tuned ({encoder})"
         options = []
         if self.encoder.layer != -1:
-            weighted = self.encoder.layer == "weighted"
-            options.append("layer weights" if weighted else f"layer {self.encoder.layer}")
+            merging = {"weighted": "layer weights", "attm": "AttM"}
+            upto = f" up to layer {self.encoder.merge_up_to}" if self.encoder.merge_up_to else ""
+            options.append(merging.get(self.encoder.layer, f"layer {self.encoder.layer}") + upto)
+        if self.pooling.lstm:
+            options.append(f"LSTM {self.pooling.lstm}")
+        if self.pooling.method != "mean":
+            names = {"attention": "attention pooling", "attentive": "attentive statistics"}
+            options.append(names.get(self.pooling.method, self.pooling.method))
         if self.encoder.speakers:
             options.append("speaker network trained")
-        if self.task.emotion and self.task.class_weights == "balanced":
-            options.append("balanced class weights")
-        if self.task.label_smoothing:
-            options.append(f"label smoothing {self.task.label_smoothing:g}")
+        options += self.task.describe()
         if self.precision != "no":
             options.append(self.precision)
         return name, options

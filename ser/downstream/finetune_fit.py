@@ -17,6 +17,7 @@ from ser.core.log import Progress, clock, get_logger
 from ser.core.seed import derive_seed, seed_everything
 from ser.data.wording import first_few
 from ser.downstream.audio_batches import AudioSet, divide, plan_epoch, read_batch
+from ser.downstream.class_losses import MISSING_CLASS, class_weights, share_weights
 from ser.downstream.end_to_end import EndToEnd, Waves
 from ser.downstream.examples import Labels
 from ser.downstream.fine_tuned import FineTuned
@@ -24,7 +25,7 @@ from ser.downstream.finetune_config import FinetuneConfig
 from ser.downstream.finetune_state import FineTuneState
 from ser.downstream.fit import Task, validation_metric
 from ser.downstream.heads import settle_batchnorm
-from ser.downstream.losses import MISSING_CLASS, class_weights, task_loss
+from ser.downstream.losses import task_loss
 from ser.downstream.saved import fit_scale
 from ser.downstream.trainable import schedule
 from ser.engine.effective_batch import MicroBatch, backward, gather_vectors, random_numbers
@@ -42,7 +43,7 @@ class FineTuning:
 
     A step on the effective batch of B utterances (see ``ser.engine.effective_batch``):
 
-        v_i = mean over time of encoder(u_i)          micro-batch by micro-batch
+        v_i = pooling of encoder(u_i)                 micro-batch by micro-batch
         L   = loss(interpreter(v_1 ... v_B), y)       once
 
     Args:
@@ -81,20 +82,24 @@ class FineTuning:
         seed_everything(seed)
         upstream: Upstream = audio.upstream.to(accelerator.device)
         speaker = audio.speaker_of[self.learn[0]]
-        self.model = EndToEnd(upstream, config.encoder, config.interpreter, task.outputs, [speaker])
+        self.model = EndToEnd(upstream, config.encoder, config.interpreter, task.outputs, [speaker],
+                              config.pooling)  # fmt: skip
         optimizer = torch.optim.AdamW(self.model.parameter_groups(config.optimizer))
         self.optimizer = accelerator.prepare_optimizer(optimizer)
         rows, device = labels.rows(self.learn), accelerator.device
         scales = [fit_scale(column) for column in labels.targets[rows].T]
         attributes = dict(zip(task.attributes, scales, strict=True))
-        self.result = FineTuned(self.model, config.interpreter, task.classes, attributes)
+        self.result = FineTuned(self.model, config.interpreter, task.classes, attributes, config.pooling)
         mean = torch.tensor([scale.mean for scale in scales])
         deviation = torch.tensor([scale.deviation for scale in scales])
         self._targets = ((labels.targets - mean) / deviation).to(device)
         self._classes = labels.classes.to(device)
-        self._weights = None
+        self._weights, self._share_weights = None, None
+        self._shares = None if labels.shares is None else labels.shares.to(device)
         if task.classes and config.task.class_weights == "balanced":
             self._weights = class_weights(labels.classes[rows], len(task.classes)).to(device)
+            if labels.shares is not None:
+                self._share_weights = share_weights(labels.shares[rows]).to(device)
         self.state = FineTuneState(BestEpoch(config.optimizer.patience))
 
     def run(self, folder: Path, fingerprint: str) -> FineTuneState:
@@ -153,12 +158,12 @@ class FineTuning:
     def _step(self, batch: Sequence[str], micro: Sequence[MicroBatch], epoch: int) -> float:
         """One step on an effective batch; its loss."""
         rows = self.labels.rows(batch).to(self.accelerator.device)
-        dim = self.audio.upstream.info.dim
-        vectors = gather_vectors(self._encode, micro, len(batch), dim, self.accelerator)
+        vectors = gather_vectors(self._encode, micro, len(batch), self.model.dim, self.accelerator)
         with random_numbers(derive_seed(self.seed, "head", epoch, batch[0])):
             outputs = self.model.head(vectors)
         loss = task_loss(
-            outputs, self._classes[rows], self._targets[rows], self._weights, self.config.task
+            outputs, self._classes[rows], self._targets[rows], self._weights, self.config.task,
+            shares=None if self._shares is None else self._shares[rows], share_weights=self._share_weights,
         )  # fmt: skip
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -221,6 +226,8 @@ def labelled(utterances: Sequence[str], labels: Labels) -> list[str]:
     """The utterances that have a label to learn from."""
     rows = labels.rows(utterances)
     known = labels.classes[rows] != MISSING_CLASS
+    if labels.shares is not None:
+        known = known | ~labels.shares[rows].isnan().any(1)
     if labels.targets.shape[1]:
         known = known | ~labels.targets[rows].isnan().all(1)
     return [utterance for utterance, kept in zip(utterances, known.tolist(), strict=True) if kept]
