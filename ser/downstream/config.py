@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,6 +23,11 @@ class TaskConfig:
         attributes: names of the attributes to learn together (utt2<name>); labels may be missing.
         class_weights: ``balanced`` weighs class c by N / (K N_c); ``none`` weighs all alike.
         label_smoothing: share of the probability spread over all classes, 0 to 1.
+        focal_gamma: gamma of the focal loss, which turns to the utterances that are missed; 0 is
+            cross-entropy. 2 is the paper's (Lin et al. 2017).
+        emotion_weight: weight of the classes' loss; 0 leaves the learning of classes to the votes.
+        soft_weight: weight of the KL divergence from the shares of raters' votes (utt2emodist); 0 does
+            without votes. Utterances on which raters do not agree have votes and no class.
         attribute_weight: weight of the mean of 1 - CCC beside the cross-entropy, where both are learnt.
     """
 
@@ -29,7 +35,60 @@ class TaskConfig:
     attributes: list[str] = field(default_factory=list)
     class_weights: Literal["balanced", "none"] = "balanced"
     label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
+    emotion_weight: float = 1.0
+    soft_weight: float = 0.0
     attribute_weight: float = 1.0
+
+    @property
+    def soft(self) -> bool:
+        """Whether votes are learnt from."""
+        return self.emotion and self.soft_weight > 0
+
+    def check(self) -> None:
+        """Refuse objectives that mean nothing.
+
+        Raises:
+            UserError: naming the option, its value and the remedy.
+        """
+        if not self.emotion and not self.attributes:
+            raise UserError("nothing to learn", hint="Set task.emotion or task.attributes")
+        if not 0 <= self.label_smoothing < 1:
+            what = "task.label_smoothing must be at least 0 and less than 1"
+            raise UserError(what, value=self.label_smoothing)
+        for name in ("focal_gamma", "emotion_weight", "soft_weight", "attribute_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"task.{name} must be at least 0", value=getattr(self, name))
+        if self.focal_gamma and self.label_smoothing:
+            raise UserError(
+                "task.focal_gamma and task.label_smoothing pull against each other",
+                value=f"{self.focal_gamma:g} and {self.label_smoothing:g}",
+                hint="Choose one of the two",
+            )
+        if self.soft_weight and not self.emotion:
+            raise UserError(
+                "votes are learnt as classes", value=f"task.soft_weight: {self.soft_weight:g}",
+                hint="Set task.emotion: true",
+            )  # fmt: skip
+        if self.emotion and not self.emotion_weight and not self.soft_weight:
+            raise UserError(
+                "classes are to be learnt, and no loss does it", value="task.emotion_weight: 0",
+                hint="Set task.emotion: false, or task.soft_weight above 0",
+            )  # fmt: skip
+
+    def describe(self) -> list[str]:
+        """Notable options, for tables."""
+        options = []
+        if self.emotion and self.class_weights == "balanced":
+            options.append("balanced class weights")
+        if self.label_smoothing:
+            options.append(f"label smoothing {self.label_smoothing:g}")
+        if self.emotion and self.focal_gamma and self.emotion_weight:
+            options.append(f"focal loss, gamma {self.focal_gamma:g}")
+        if self.soft:
+            weight = f" x {self.soft_weight:g}" if self.soft_weight != 1 else ""
+            options.append(f"soft labels (KL){weight}" if self.emotion_weight else "soft labels alone (KL)")
+        return options
 
 
 @dataclass
@@ -138,8 +197,7 @@ class TrainConfig:
         Raises:
             UserError: naming the option, its value and the remedy.
         """
-        if not self.task.emotion and not self.task.attributes:
-            raise UserError("nothing to learn", hint="Set task.emotion or task.attributes")
+        self.task.check()
         if self.model.pooling == "mean+std" and self.model.layer == "weighted":
             raise UserError(
                 "model.pooling mean+std is exact for one layer only",
@@ -147,7 +205,6 @@ class TrainConfig:
                 hint="Name a layer, or use std_per_layer",
             )
         for name, low, high in (
-            ("task.label_smoothing", 0.0, 1.0),
             ("model.dropout", 0.0, 1.0),
             ("validation.share", 0.0, 1.0),
         ):
@@ -210,11 +267,7 @@ class TrainConfig:
             options.append("per-speaker standardisation (transductive)")
         if self.model.standardise == "quantile":
             options.append("normal scores")
-        if self.task.emotion and self.task.class_weights == "balanced":
-            options.append("balanced class weights")
-        if self.task.label_smoothing:
-            options.append(f"label smoothing {self.task.label_smoothing:g}")
-        return name, options
+        return name, options + self.task.describe()
 
 
 def read_option(config: Any, name: str) -> Any:

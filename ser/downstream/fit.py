@@ -16,10 +16,11 @@ from torch import Tensor
 from ser.core.log import get_logger
 from ser.core.seed import derive_seed, seed_everything
 from ser.data.speakers import is_known
+from ser.downstream.class_losses import MISSING_CLASS, class_weights, share_weights
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, Labels
 from ser.downstream.heads import settle_batchnorm
-from ser.downstream.losses import MISSING_CLASS, class_weights, task_loss
+from ser.downstream.losses import task_loss
 from ser.downstream.model import UtteranceModel
 from ser.downstream.saved import SavedModel, fit_scale
 from ser.downstream.voices import Voices
@@ -108,9 +109,12 @@ class Fit:
         self._utterance_weights = None
         if utterance_weights is not None:
             self._utterance_weights = utterance_weights.to(accelerator.device)
-        self._weights = None
+        self._weights, self._share_weights = None, None
+        self._shares = None if examples.shares is None else examples.shares.to(accelerator.device)
         if task.classes and config.task.class_weights == "balanced":
             self._weights = class_weights(examples.classes[rows], len(task.classes)).to(accelerator.device)
+            if examples.shares is not None:
+                self._share_weights = share_weights(examples.shares[rows]).to(accelerator.device)
 
     def epochs(self) -> Iterator[float]:
         """Train epoch by epoch; yields each epoch's mean loss."""
@@ -162,6 +166,8 @@ class Fit:
             self._weights,
             self.config.task,
             None if self._utterance_weights is None else self._utterance_weights[rows],
+            None if self._shares is None else self._shares[rows],
+            self._share_weights,
         )
 
     def _vectors(self, model: UtteranceModel, rows: Tensor) -> Tensor:

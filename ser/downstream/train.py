@@ -13,6 +13,7 @@ from ser.core.files import read_json, read_yaml, write_json, write_yaml
 from ser.core.log import Progress, clock, get_logger, log_to_file
 from ser.core.seed import derive_seed
 from ser.data.datadir import DataDir
+from ser.data.labels import VOTES
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, check_attribute, load_examples, statistics_needed
 from ser.downstream.experiment import Experiment, Sources, load_sets, training_fingerprint, write_info
@@ -52,7 +53,7 @@ def train_experiment(
     sets = load_sets(sources)
     data, feats = sets["train"]
     task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
-    check_task(task, data)
+    check_task(task, data, config.task.soft)
     config.speaker.check_sets([name for name in sets if name not in ("train", "validation")])
     folds = make_folds(sets)
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
@@ -79,6 +80,7 @@ def train_experiment(
         task.attributes,
         statistics,
         config.model.standardise,
+        config.task.soft,
     )
     state, accelerator = Progress(len(pending), f"train {experiment.path.name}"), make_accelerator()
     for fold in pending:
@@ -179,8 +181,8 @@ def make_folds(sets: dict[str, tuple[DataDir, Path | None]]) -> list[Fold]:
     return fixed_sets(sets["train"][0], validation, tests)
 
 
-def check_task(task: Task, data: DataDir) -> None:
-    """Refuse to learn labels that the data directory does not have.
+def check_task(task: Task, data: DataDir, soft: bool = False) -> None:
+    """Refuse to learn labels, or with ``soft`` votes, that the data directory does not have.
 
     Raises:
         UserError: naming the table.
@@ -191,6 +193,11 @@ def check_task(task: Task, data: DataDir) -> None:
         )
     if task.classes and not data.classes_of():
         raise UserError("no emotion labels to learn from", file=data.path / "utt2emo")
+    if soft and not data.tables.get(f"utt2{VOTES}"):
+        raise UserError(
+            "no votes to learn from", file=data.path / f"utt2{VOTES}",
+            hint="Set task.soft_weight: 0; not every corpus publishes its raters' votes",
+        )  # fmt: skip
     for name in task.attributes:
         check_attribute(data, name)
         if not data.attribute(name):

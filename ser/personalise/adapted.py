@@ -122,6 +122,7 @@ class Adaptation:
             self.task.attributes,
             statistics_needed(self.training.model.pooling, self.sets["train"][1]),
             self.training.model.standardise,
+            self.training.task.soft,
         )
 
     def tests(self, fold: Fold) -> dict[str, Part]:
