@@ -23,6 +23,7 @@ from ser.downstream.finetune_state import FILE as STATE
 from ser.downstream.fit import Task
 from ser.downstream.protocol import Fold, describe, validation_splits
 from ser.downstream.train import check_task, make_folds, pending_folds
+from ser.downstream.validated import write_validated
 from ser.engine.loop import make_parallel
 from ser.engine.peak import peak_memory, start_peak
 from ser.features.extract import share_machine
@@ -119,8 +120,9 @@ def finetune_fold(
             fold.name, len(fit.learn), len(fit.validate), fit.model.trained_parameters(),
         )  # fmt: skip
         found = fit.run(folder, fingerprint)
-        best = found.best
+        best, validated = found.best, fit.best_predictions()
         if main:
+            write_validated(folder, task.classes, task.attributes, validated)
             remove_leftovers(folder)
             fit.result.save(folder / "model.safetensors", found.best_state)
             write_json(

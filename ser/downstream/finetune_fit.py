@@ -221,6 +221,11 @@ class FineTuning:
             predictions, self.labels, rows, self.task, self.config.validation.metric
         )  # fmt: skip
 
+    def best_predictions(self) -> dict[str, np.ndarray]:
+        """Validation utterance -> predictions ``(K + A,)`` of the best epoch's model, which is taken up."""
+        self.model.load_trained_state(self.state.best_state)
+        return dict(zip(self.validate, self._predict(self.validate)[1].cpu().numpy(), strict=True))
+
 
 def labelled(utterances: Sequence[str], labels: Labels) -> list[str]:
     """The utterances that have a label to learn from."""

@@ -222,6 +222,7 @@ class Choice:
         config: the configuration with them set.
         best: the epoch, its metric and the curve.
         best_model: the best epoch's model where one split decided; None where it is to be trained again.
+        predictions: of the validation rows of all splits in the best epoch, (M, K + A), in their order.
         trials: every candidate with its metric and epoch.
     """
 
@@ -229,6 +230,7 @@ class Choice:
     config: TrainConfig
     best: BestEpoch
     best_model: SavedModel | None
+    predictions: Tensor | None = None
     trials: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -256,19 +258,21 @@ def choose(
             Fit(candidate, task, examples, learn, derive_seed(seed, "split", number), accelerator)
             for number, (learn, _) in enumerate(splits)
         ]
-        best, model = best_epoch(fits, [validate for _, validate in splits])
+        best, model, predictions = best_epoch(fits, [validate for _, validate in splits])
         trials.append({"options": options, "metric": best.value, "epoch": best.epoch})
         if options:
             shown = ", ".join(f"{name} {value}" for name, value in options.items())
             logger.info("  %s: %.4f at epoch %d", shown, best.value, best.epoch)
         if chosen is None or best.value > chosen.best.value:
-            chosen = Choice(options, candidate, best, model)
+            chosen = Choice(options, candidate, best, model, predictions)
     assert chosen is not None  # candidates() yields at least one
     chosen.trials = trials
     return chosen
 
 
-def best_epoch(fits: Sequence[Fit], validation: Sequence[Tensor]) -> tuple[BestEpoch, SavedModel | None]:
+def best_epoch(
+    fits: Sequence[Fit], validation: Sequence[Tensor]
+) -> tuple[BestEpoch, SavedModel | None, Tensor | None]:
     """Train to the best epoch by validation.
 
     The trainings of several splits advance epoch by epoch together, and their validation predictions
@@ -279,21 +283,31 @@ def best_epoch(fits: Sequence[Fit], validation: Sequence[Tensor]) -> tuple[BestE
         validation: the rows that each is validated on.
 
     Returns:
-        The best epoch, and its model where there is one split.
+        The best epoch, its model where there is one split, and its predictions (M, K + A).
     """
-    best, model = BestEpoch(fits[0].config.optimizer.patience), None
+    best, model, kept = BestEpoch(fits[0].config.optimizer.patience), None, None
     for epoch, losses in enumerate(zip(*(fit.epochs() for fit in fits), strict=True), start=1):
-        value = pooled_metric(fits, validation)
-        if best.update(epoch, sum(losses) / len(losses), value) and len(fits) == 1:
-            model = copy.deepcopy(fits[0].result)
+        predictions = pooled_predictions(fits, validation)
+        value = pooled_metric(fits, validation, predictions)
+        if best.update(epoch, sum(losses) / len(losses), value):
+            kept = predictions
+            model = copy.deepcopy(fits[0].result) if len(fits) == 1 else None
         if best.exhausted(epoch):
             break
-    return best, model
+    return best, model, kept
 
 
-def pooled_metric(fits: Sequence[Fit], validation: Sequence[Tensor]) -> float:
-    """The validation metric of all splits' predictions together; arguments as those of ``best_epoch``."""
-    predictions = torch.cat([fit.predict(rows) for fit, rows in zip(fits, validation, strict=True)])
+def pooled_predictions(fits: Sequence[Fit], validation: Sequence[Tensor]) -> Tensor:
+    """All splits' validation predictions (M, K + A); arguments as those of ``best_epoch``."""
+    return torch.cat([fit.predict(rows) for fit, rows in zip(fits, validation, strict=True)])
+
+
+def pooled_metric(
+    fits: Sequence[Fit], validation: Sequence[Tensor], predictions: Tensor | None = None
+) -> float:
+    """The validation metric of ``pooled_predictions``, which are made where they are not given."""
+    if predictions is None:
+        predictions = pooled_predictions(fits, validation)
     first = fits[0]
     metric = first.config.validation.metric
     return validation_metric(predictions, first.examples, torch.cat(list(validation)), first.task, metric)

@@ -19,6 +19,7 @@ from ser.downstream.examples import Examples, check_attribute, load_examples, st
 from ser.downstream.experiment import Experiment, Sources, load_sets, training_fingerprint, write_info
 from ser.downstream.fit import Task, choose, train_chosen
 from ser.downstream.protocol import Fold, cross_validation, describe, fixed_sets, validation_splits
+from ser.downstream.validated import write_validated
 from ser.engine.loop import make_accelerator
 from ser.engine.peak import peak_memory, start_peak
 
@@ -143,6 +144,10 @@ def train_fold(
     )
     saved = train_chosen(choice, task, examples, examples.rows(fold.train.utterances), fold_seed, accelerator)
     saved.save(folder / "model.safetensors")
+    if choice.predictions is not None:
+        heard = [utterance for _, validate in splits for utterance in validate]
+        rows = zip(heard, choice.predictions.numpy(), strict=True)
+        write_validated(folder, task.classes, task.attributes, dict(rows))
     validated = sorted({speaker_of[u] for _, validate in splits for u in validate})
     write_json(
         folder / "fit.json",

@@ -38,6 +38,8 @@ from ser.downstream.finetune_fit import FineTuning
 from ser.downstream.fit import Task
 from ser.downstream.predict import predict_experiment
 from ser.downstream.trainable import CNN
+from ser.metrics.categorical import confusion, uar
+from ser.metrics.continuous import ccc
 from ser.upstream import load_upstream
 from tests.downstream.tones import CLASSES, write_tones
 from tests.papt.conftest import pretrained, task  # noqa: F401  (fixtures)
@@ -115,6 +117,12 @@ def test_it_learns_what_is_there(encoder, tmp_path: Path) -> None:
     info = read_yaml(experiment.path / "info.yaml")
     assert info["protocol"] == "leave-one-speaker-out, 6 folds" and info["upstream"]["family"] == "whisper"
     assert not (fold / "resume.pt").exists()
+    chose = ArkReader(fold / "validation" / "pred.scp")
+    assert sorted({data.utt2spk[u] for u in chose}) == fit["validation_speakers"]
+    truth = np.array([CLASSES.index(data.classes_of()[u]) for u in chose])
+    counts = confusion(truth, np.array([chose[u][:2].argmax() for u in chose]), 2)
+    concordance = ccc(np.array([arousal[u] for u in chose]), np.array([chose[u][2] for u in chose]))
+    assert (uar(counts) + concordance) / 2 == pytest.approx(fit["validation_metric"], abs=1e-5)
 
 
 def test_pldc_calibrates_it(corpus: Path, encoder, tmp_path: Path) -> None:
