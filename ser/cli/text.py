@@ -9,8 +9,8 @@ from ser.core.log import get_logger
 
 log = get_logger(__name__)
 
-EPILOG = """Utterances without words (no line in text, or <unk>) are left out: training has a learned vector for
-them. 'ser train --text-feats' reads the result."""
+EPILOG = """Utterances without words (no line in text, or <unk>) are left out: training has a learned vector
+for them. 'ser train --text-feats' reads the result."""
 
 
 def make_parser() -> Parser:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ser.core.errors import UserError
+from ser.downstream.side_config import GenderConfig, TextConfig
 from ser.downstream.speaker_config import SpeakerConfig
 
 
@@ -178,6 +179,8 @@ class TrainConfig:
         task: what is learnt.
         model: the model.
         speaker: what it is told of the speaker; nothing by default.
+        gender: what it is told of the speaker's gender; nothing by default.
+        text: what it is told of the words; nothing by default.
         optimizer: the optimiser.
         validation: how choices are made.
         search: dotted option -> values to try, e.g. ``optimizer.lr: [0.001, 0.01]``; all combinations.
@@ -187,6 +190,8 @@ class TrainConfig:
     task: TaskConfig = field(default_factory=TaskConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     speaker: SpeakerConfig = field(default_factory=SpeakerConfig)
+    gender: GenderConfig = field(default_factory=GenderConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     search: dict[str, list[Any]] = field(default_factory=dict)
@@ -226,6 +231,8 @@ class TrainConfig:
         if not self.optimizer.lr > 0:
             raise UserError("optimizer.lr must be positive", value=self.optimizer.lr)
         self.speaker.check(self.model.head, self.model.standardise)
+        self.gender.check(self.model.standardise)
+        self.text.check()
 
     def candidates(self) -> Iterator[tuple[dict[str, Any], TrainConfig]]:
         """All combinations of ``search``: (options that vary, configuration with them set).
@@ -262,7 +269,7 @@ class TrainConfig:
         if frame_rate == 0:
             pooling = "functionals"
         name = self.name or ", ".join(filter(None, [layers, pooling, self.model.head]))
-        options = self.speaker.describe()
+        options = self.speaker.describe() + self.gender.describe() + self.text.describe()
         if self.model.standardise == "speaker":
             options.append("per-speaker standardisation (transductive)")
         if self.model.standardise == "quantile":
@@ -287,7 +294,7 @@ def read_option(config: Any, name: str) -> Any:
     return value
 
 
-GROUPS = ("task", "model", "speaker", "optimizer", "validation")
+GROUPS = ("task", "model", "speaker", "gender", "text", "optimizer", "validation")
 
 
 def _replaced(config: Any, path: list[str], value: Any) -> Any:

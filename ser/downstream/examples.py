@@ -17,6 +17,7 @@ from ser.data.arks import ArkReader
 from ser.data.datadir import DataDir
 from ser.data.labels import VOTES
 from ser.downstream.class_losses import MISSING_CLASS
+from ser.downstream.side import Side
 from ser.downstream.standardise import by_speaker
 
 # Larger sets of pooled features are read from disk batch by batch.
@@ -142,9 +143,11 @@ class Examples(Labels):
 
     Args:
         pooled: features, (S, L, D) each.
+        side: gender and text, where the model is told of them.
     """
 
     pooled: PooledFeatures
+    side: Side | None = field(default=None, kw_only=True)
 
 
 def statistics_needed(pooling: str, feats: Path) -> int:

@@ -7,8 +7,8 @@
              film        (1 + p G) x + p E G, E zero (Perez et al. 2018, "FiLM")
 
 So training starts from the model that is told nothing. Conditioning on gender, with a classifier where it is
-not known, is that of Diatlova et al. (Odyssey 2024); where it enters, and how much the side task weighs, are
-open there and this project's.
+not known, is that of Diatlova et al. (Odyssey 2024); where it enters, and how much the side task weighs,
+are open there and this project's.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class GenderBranch(nn.Module):
         return self.config.width if self.config.fusion == "concatenate" else 0
 
     def shares(self, x: Tensor, gender: Tensor) -> Tensor:
-        """p ``(B, 3)``, or ``(B, 2)`` where it is predicted, of vectors ``(B, S D)`` and labels ``(B,)``."""
+        """p ``(B, 3)``, or ``(B, 2)`` where it is predicted, of ``x (B, S D)`` and labels ``(B,)``."""
         if self.config.source == "true":
             return F.one_hot(gender, 3).to(x.dtype)
         # The emotion's loss does not teach the classifier: its output is to mean gender.
@@ -62,7 +62,7 @@ class GenderBranch(nn.Module):
         return torch.where((gender == UNKNOWN)[:, None], predicted, known)
 
     def forward(self, x: Tensor, gender: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors ``(B, S D)`` and labels ``(B,)`` -> vectors of the same shape, and what is set beside them."""
+        """``x (B, S D)`` and labels ``(B,)`` -> vectors of that shape, and what is set beside them."""
         p = self.shares(x, gender)
         if self.config.fusion == "concatenate":
             return x, p @ self.shift

@@ -44,7 +44,10 @@ class Side:
 
     def take(self, rows: Tensor, device: torch.device | str = "cpu") -> Side:
         """Some utterances by row number ``(B,)``."""
-        found = [None if each is None else each[rows.to(each.device)].to(device) for each in (self.gender, self.text)]
+        found = [
+            None if each is None else each[rows.to(each.device)].to(device)
+            for each in (self.gender, self.text)
+        ]
         return Side(*found)
 
     def hidden(self, options: SideOptions, draws: torch.Generator) -> Side:
@@ -95,14 +98,16 @@ def _embeddings(data: DataDir, feats: Path, dim: int) -> Tensor:
     reader = read_embeddings(feats)
     present = [place for place, utterance in enumerate(data.utterances) if utterance in reader]
     if not present:
-        raise UserError("embeddings of other utterances than the data directory's", file=feats, value=data.path)
+        raise UserError(
+            "embeddings of other utterances than the data directory's", file=feats, value=data.path
+        )
     found = np.full((len(data.utterances), dim), math.nan, dtype=np.float32)
     arrays = reader.load([data.utterances[place] for place in present])
     for place, array in zip(present, arrays, strict=True):
         if array.shape != (dim,):
             raise UserError(
-                "embeddings of another width than the training set's", file=feats, value=f"{array.shape} against {dim}",
-                hint="Make all sets' with the same text encoder",
+                "embeddings of another width than the training set's", file=feats,
+                value=f"{array.shape} against {dim}", hint="Make all sets' with the same text encoder",
             )  # fmt: skip
         found[place] = array
     return torch.from_numpy(found)

@@ -1,4 +1,4 @@
-"""What a model on features is told of gender and words: the groups ``gender:`` and ``text:`` of conf/*.yaml."""
+"""What a model on features is told of gender and words: ``gender:`` and ``text:`` of conf/*.yaml."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from ser.core.errors import UserError
 
 # Of the attention from the text to the audio.
 ATTENTION_HEADS = 4
-FUSED = {"concatenate": "concatenated", "add": "added", "film": "by FiLM", "cross_attention": "cross-attention"}
+FUSED = {
+    "concatenate": "concatenated",
+    "add": "added",
+    "film": "by FiLM",
+    "cross_attention": "cross-attention",
+}
 
 
 @dataclass
@@ -63,7 +68,7 @@ class GenderConfig:
 
 @dataclass
 class TextConfig:
-    """How the embedding of the transcript enters (after Diatlova et al., Odyssey 2024; details are open there).
+    """How the embedding of the transcript enters (after Diatlova et al., Odyssey 2024; open there).
 
     Args:
         fusion: ``none``; ``concatenate`` sets the embedding beside the utterance's vector;
@@ -110,6 +115,15 @@ class SideOptions:
     def __bool__(self) -> bool:
         """Whether anything is told."""
         return self.gender.fusion != "none" or self.text.fusion != "none"
+
+    def not_in_audio(self) -> list[str]:
+        """What stands in for what audio alone does not tell, for a warning."""
+        words = []
+        if self.gender.fusion != "none" and self.gender.source == "true":
+            words.append("gender is not known of files: the learned vector of unknown gender stands in")
+        if self.text.fusion != "none":
+            words.append("files have no transcript: the learned vector of 'no text' stands in")
+        return words
 
 
 def _check_share(name: str, value: float) -> None:

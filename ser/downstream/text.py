@@ -4,10 +4,10 @@
     concatenate       [x; e]
     cross_attention   [x; q + A(q, K, K)],   q = Q e,   K = tokens of the audio: P h_{s,l} + place_{s,l}
 
-h_{s,l} is statistic s of layer l, standardised; A is multi-head attention (Vaswani et al. 2017). The text asks
-which layers and statistics to read: pooled features have no frames for it to attend to. The head's weights on
-what is added start at zero, so that training starts from the model without words. Text conditioning is that of
-Diatlova et al. (Odyssey 2024); the encoder and its fusion are open there and this project's.
+h_{s,l} is statistic s of layer l, standardised; A is multi-head attention (Vaswani et al. 2017). The text
+asks which layers and statistics to read: pooled features have no frames to attend to. The head's weights
+on what is added start at zero, so that training starts from the model without words. Text conditioning is
+that of Diatlova et al. (Odyssey 2024); the encoder and its fusion are open there and this project's.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     e / |e|                        where the encoder was trained on unit vectors (sentence-transformers)
 
 That is the mean over the attention mask of Reimers and Gurevych (2019). Texts of one batch have the same
-number of tokens, so there is no padding for a mask to hide, whatever the family, and a batch gives what single
-texts give.
+number of tokens, so there is no padding for a mask to hide, whatever the family, and a batch gives what
+single texts give.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class TextEncoder:
     """A frozen text encoder with its tokenizer.
 
     Args:
-        model: takes ``input_ids (B, T)`` and ``attention_mask (B, T)``, gives ``last_hidden_state (B, T, E)``.
+        model: takes ``input_ids`` and ``attention_mask (B, T)``, gives ``last_hidden_state (B, T, E)``.
         tokenizer: of transformers.
         info: what it is.
         settings: fields of config.json that decide the numbers.
@@ -146,7 +146,9 @@ def load_text_encoder(name: str, device: str = "cpu", normalise: bool | None = N
         config = transformers.AutoConfig.from_pretrained(where)
         tokenizer = transformers.AutoTokenizer.from_pretrained(where)
         if type(config) not in transformers.models.auto.modeling_auto.MODEL_MAPPING:
-            raise UserError("no encoder that transformers' AutoModel knows", file=where, value=config.model_type)
+            raise UserError(
+                "no encoder that transformers' AutoModel knows", file=where, value=config.model_type
+            )
         model = load_model(transformers.AutoModel, where)
     if config.is_encoder_decoder:
         model = model.get_encoder()

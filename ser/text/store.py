@@ -11,6 +11,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ser.core.errors import UserError
 from ser.core.files import read_yaml, write_yaml
@@ -18,7 +19,9 @@ from ser.core.log import get_logger
 from ser.data.arks import ArkReader, ArkWriter
 from ser.data.datadir import NO_TEXT, DataDir
 from ser.data.wording import counted
-from ser.text.encoder import TextEncoder
+
+if TYPE_CHECKING:
+    from ser.text.encoder import TextEncoder
 
 log = get_logger(__name__)
 
@@ -74,11 +77,15 @@ def extract_text(data: DataDir, out: Path, encoder: TextEncoder) -> int:
 def is_made(out: Path, fingerprint: str) -> bool:
     """Whether embeddings of this fingerprint are there."""
     try:
-        return (
-            read_yaml(out / "meta.yaml")["fingerprint"] == fingerprint and (out / f"{STEM}.scp").is_file()
-        )
+        return read_yaml(out / "meta.yaml")["fingerprint"] == fingerprint and (out / f"{STEM}.scp").is_file()
     except (UserError, KeyError, TypeError):
         return False
+
+
+def embeddings_fingerprint(feats: Path) -> str:
+    """Of what the embeddings of a folder were made; arguments and errors as those of ``read_embeddings``."""
+    read_embeddings(feats)
+    return str(read_yaml(feats / "meta.yaml").get("fingerprint"))
 
 
 def read_embeddings(feats: Path) -> ArkReader:
