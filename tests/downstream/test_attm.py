@@ -49,7 +49,10 @@ def test_equations(model: AttentiveMerge) -> None:
         a = X.sum(1) / length
         s = silu(
             torch.tensor(
-                [sum(float(a[layer, d] * model.w[d, 0]) for d in range(DIM)) for layer in range(LAYERS)]
+                [
+                    sum(float((a[layer, d] * model.w[d, 0]).detach()) for d in range(DIM))
+                    for layer in range(LAYERS)
+                ]
             )
         )
         w = sigmoid(silu(s @ model.w1) @ model.w2)
