@@ -117,11 +117,12 @@ class FineTuned:
         attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
         interpreter = InterpreterConfig(**metadata["interpreter"])
         outputs = len(metadata["classes"]) + len(attributes)
-        encoder = EncoderConfig(**metadata["encoder"])
+        encoder = EncoderConfig.from_plain(metadata["encoder"])
         pooling = PoolingConfig(**metadata.get("pooling", {}))  # models of before had none
         model = EndToEnd(upstream, encoder, interpreter, outputs, speakers, pooling)
         try:
             model.load_trained_state(read_state(path))
         except RuntimeError as error:
             raise UserError("the checkpoint does not fit the model", file=path, value=error) from None
+        model.merge_adapters()
         return cls(model.eval(), interpreter, metadata["classes"], attributes, pooling)

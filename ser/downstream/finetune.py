@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -75,6 +75,7 @@ def finetune_experiment(
     audio.check_speakers()
     learnt_from = [sets[name][0] for name in ("train", "validation") if name in sets]
     labels = load_labels(learnt_from, task.classes, task.attributes, config.task.soft)
+    ranges = {name: (each.min, each.max) for name, each in data.labels.attributes.items()}
     fingerprint = training_fingerprint(config, sources.fingerprint(upstream))
     pending = pending_folds(experiment, folds, fingerprint, seed, only_fold, job, jobs)
     accelerator.wait_for_everyone()
@@ -92,7 +93,7 @@ def finetune_experiment(
     for number, fold in enumerate(pending):
         if number:  # the one before has trained the encoder
             audio.upstream = start_from(sources, accelerator)
-        finetune_fold(fold, config, task, labels, audio, experiment, seed, fingerprint, accelerator)
+        finetune_fold(fold, config, task, labels, audio, experiment, seed, fingerprint, accelerator, ranges)
     accelerator.end_training()
 
 
@@ -106,6 +107,7 @@ def finetune_fold(
     seed: int,
     fingerprint: str,
     accelerator: Accelerator,
+    ranges: Mapping[str, tuple[float, float]],
 ) -> None:
     """Train and save one fold: model.safetensors, then fit.json, which marks it finished."""
     folder, main = experiment.fold_dir(seed, fold.name), accelerator.is_main_process
@@ -114,7 +116,7 @@ def finetune_fold(
         fold_seed = derive_seed(seed, "fold", fold.name)
         [(learn, validate)] = validation_splits(fold, audio.speaker_of, config.validation, fold_seed)
         start_peak(accelerator.device)
-        fit = FineTuning(config, task, labels, audio, learn, validate, fold_seed, accelerator)
+        fit = FineTuning(config, task, labels, audio, learn, validate, fold_seed, accelerator, ranges)
         logger.info(
             "fold %s: %d utterances to learn from, %d to validate on, %d parameters trained",
             fold.name, len(fit.learn), len(fit.validate), fit.model.trained_parameters(),

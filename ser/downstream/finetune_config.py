@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ser.core.errors import UserError
+from ser.downstream.adapters import AdapterConfig
+from ser.downstream.augment import AugmentConfig
 from ser.downstream.config import TaskConfig, ValidationConfig, read_option
+from ser.downstream.unfreezing import UnfreezeConfig
 
 
 @dataclass
@@ -20,7 +23,7 @@ class EncoderConfig:
 
     Args:
         trainable: ``all``; ``no_cnn`` (all but the convolutional front end); ``top:<n>`` (the last n
-            layers); ``none`` (the head alone).
+            layers); ``none`` (the head alone, and adapters).
         speakers: train the speaker network of a personalised encoder too (open in the paper; test speakers'
             vectors would stay as they are while training speakers' move).
         layer: hidden state that is pooled over time: -1 is the last, ``weighted`` a learned
@@ -31,6 +34,10 @@ class EncoderConfig:
             dropped and frames never masked.
         checkpointing: throw a layer's activations away and compute them again, for utterances too long
             for the GPU even one at a time.
+        normalise: waveforms by the encoder's ``own`` rule, or by the ``global`` mean and deviation of all
+            training audio instead, which are kept in the model (Odyssey 2024 baseline).
+        adapter: LoRA or bottleneck adapters in every layer; the encoder's own weights are then frozen
+            (``trainable: none``), or all but the last layers' (``top:<n>``).
     """
 
     trainable: str = "no_cnn"
@@ -39,6 +46,13 @@ class EncoderConfig:
     merge_up_to: int = 0
     dropout: float = 0.0
     checkpointing: bool = False
+    normalise: Literal["own", "global"] = "own"
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> EncoderConfig:
+        """What ``dataclasses.asdict`` made of one, of this release or of an older one."""
+        return cls(**plain | {"adapter": AdapterConfig(**plain.get("adapter", {}))})
 
 
 @dataclass
@@ -64,6 +78,14 @@ class InterpreterConfig:
     Args:
         hidden: widths; the paper's.
         dropout: open in the paper.
+        input_dropout: of the utterance vector.
+        norm: ``batch``, the paper's; ``layer``, a LayerNorm between FC and ReLU, as in the Odyssey 2024
+            baseline; ``none``.
+        start: the last FC's weights at first: ``zero``, no class and no value before another, or
+            ``random`` as torch has them.
+        scale: what attributes are learnt in: ``deviation``, (y - mean) / deviation of the training labels;
+            ``range``, (y - min) / (max - min) of the corpus's scale. CCC is the same in both; they differ in
+            where an untrained head begins.
         statistics: so many training utterances are encoded again before each validation, for BatchNorm's
             statistics to be those of the weights as they are (see ``heads.settle_batchnorm``); 0 leaves
             them the running averages of training.
@@ -71,6 +93,10 @@ class InterpreterConfig:
 
     hidden: list[int] = field(default_factory=lambda: [128, 32])
     dropout: float = 0.2
+    input_dropout: float = 0.0
+    norm: Literal["batch", "layer", "none"] = "batch"
+    start: Literal["zero", "random"] = "zero"
+    scale: Literal["deviation", "range"] = "deviation"
     statistics: int = 512
 
 
@@ -84,11 +110,18 @@ class BatchConfig:
             memory depends on it, gradients do not.
         max_seconds: longer utterances are cut to it at a random place while training; 0 leaves them whole.
             Validation and prediction hear whole utterances.
+        order: which of a step's utterances the encoder is given at once: ``bucket``, those of like length, so
+            that there is little padding; ``shuffle``, as they come. Gradients do not depend on it either.
+        kept_seconds: activations of so many seconds of audio, padding included, are kept for the backward
+            pass, and those of the others computed anew in it; 0 keeps the last micro-batch's. Gradients do
+            not depend on it; what is kept costs no second forward pass.
     """
 
     size: int = 32
     micro_seconds: float = 30.0
     max_seconds: float = 12.0
+    order: Literal["bucket", "shuffle"] = "bucket"
+    kept_seconds: float = 0.0
 
 
 @dataclass
@@ -129,7 +162,9 @@ class FinetuneConfig:
         pooling: from frames to the utterance vector.
         interpreter: the head.
         batches: what makes a step.
+        augment: how training audio is changed.
         optimizer: the optimiser.
+        unfreeze: when the encoder begins to learn.
         validation: how the best epoch is chosen; ``held_out`` or ``utterances``.
         precision: ``no`` for float32; ``bf16`` and ``fp16`` run the encoder in mixed precision on a GPU.
     """
@@ -140,7 +175,9 @@ class FinetuneConfig:
     pooling: PoolingConfig = field(default_factory=PoolingConfig)
     interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    unfreeze: UnfreezeConfig = field(default_factory=UnfreezeConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     precision: Literal["no", "bf16", "fp16"] = "no"
 
@@ -151,10 +188,26 @@ class FinetuneConfig:
             UserError: naming the option, its value and the remedy.
         """
         self.task.check()
+        self.encoder.adapter.check()
+        self.augment.check()
+        self.unfreeze.check(self.optimizer.epochs)
         if not re.fullmatch(r"all|no_cnn|none|top:[1-9]\d*", self.encoder.trainable):
             raise UserError(
                 "encoder.trainable must be all, no_cnn, top:<n> or none", value=self.encoder.trainable
             )
+        adapted = self.encoder.adapter.kind != "none"
+        if adapted and self.encoder.trainable in ("all", "no_cnn"):
+            raise UserError(
+                "adapters stand in for the encoder's own weights",
+                value=f"encoder.trainable: {self.encoder.trainable}",
+                hint="Set encoder.trainable: none, or top:<n> for its last layers beside the adapters",
+            )  # fmt: skip
+        if (self.unfreeze.after or self.unfreeze.every) and self.encoder.trainable == "none" and not adapted:
+            raise UserError(
+                "unfreeze says when the encoder begins to learn, and it never does",
+                value="encoder.trainable: none",
+                hint="Train some of it, or leave unfreeze out",
+            )  # fmt: skip
         if self.validation.method == "inner_folds":
             raise UserError(
                 "fine-tuning chooses the epoch on one validation part",
@@ -166,6 +219,7 @@ class FinetuneConfig:
         for name, low, high in (
             ("encoder.dropout", 0.0, 1.0),
             ("interpreter.dropout", 0.0, 1.0),
+            ("interpreter.input_dropout", 0.0, 1.0),
             ("optimizer.warmup", 0.0, 1.0),
         ):
             value = read_option(self, name)
@@ -177,6 +231,7 @@ class FinetuneConfig:
             ("optimizer.clip", 0),
             ("optimizer.weight_decay", 0),
             ("batches.max_seconds", 0),
+            ("batches.kept_seconds", 0),
             ("interpreter.statistics", 0),
             ("encoder.merge_up_to", 0),
             ("pooling.width", 0),
@@ -208,10 +263,17 @@ class FinetuneConfig:
 
     def describe(self) -> tuple[str, list[str]]:
         """(name for tables, notable options)."""
-        what = {"all": "all of it", "no_cnn": "without CNN", "none": "frozen"}
+        adapted = self.encoder.adapter.kind != "none"
+        frozen = self.encoder.adapter.describe() if adapted else "frozen"
+        what = {"all": "all of it", "no_cnn": "without CNN", "none": frozen}
         encoder = what.get(self.encoder.trainable, f"{self.encoder.trainable.replace(':', ' ')} layers")
         name = self.name or f"fine-tuned ({encoder})"
-        options = []
+        options = [self.encoder.adapter.describe()] if adapted and self.encoder.trainable != "none" else []
+        if self.encoder.normalise == "global":
+            options.append("waveforms by the training set's mean and deviation")
+        if self.unfreeze.after or self.unfreeze.every:
+            options.append(self.unfreeze.describe())
+        options += self.augment.describe()
         if self.encoder.layer != -1:
             merging = {"weighted": "layer weights", "attm": "AttM"}
             upto = f" up to layer {self.encoder.merge_up_to}" if self.encoder.merge_up_to else ""

@@ -36,6 +36,11 @@ def fit_scale(values: Tensor) -> Scale:
     return Scale(mean, deviation if deviation > 0 else 1.0)
 
 
+def range_scale(least: float, most: float) -> Scale:
+    """The scale of (y - least) / (most - least), with the corpus's ends of an attribute."""
+    return Scale(least, most - least)
+
+
 def in_label_units(outputs: Tensor, attributes: dict[str, Scale]) -> Tensor:
     """Class scores as probabilities, attributes in the label's units: (n, K + A) -> (n, K + A).
 
