@@ -161,13 +161,14 @@ class ValidationConfig:
             the recipe has a validation set, that set is used.
         share: share of the training utterances for ``held_out`` (by whole speakers) and ``utterances``.
         folds: number of parts for ``inner_folds``.
-        metric: ``auto`` is UAR for classes, mean CCC for attributes, their mean for both.
+        metric: ``auto`` is UAR for classes, mean CCC for attributes, their mean for both; ``loss``, the
+            objective over the whole validation part as one batch, is for ``ser finetune``.
     """
 
     method: Literal["held_out", "inner_folds", "utterances"] = "held_out"
     share: float = 0.2
     folds: int = 3
-    metric: Literal["auto", "uar", "wa", "ccc"] = "auto"
+    metric: Literal["auto", "uar", "wa", "ccc", "loss"] = "auto"
 
 
 @dataclass
@@ -203,6 +204,9 @@ class TrainConfig:
             UserError: naming the option, its value and the remedy.
         """
         self.task.check()
+        if self.validation.metric == "loss":
+            what = "ser train chooses the epoch by a metric"
+            raise UserError(what, value="validation.metric: loss", hint="Use auto, uar, wa or ccc")
         if self.model.pooling == "mean+std" and self.model.layer == "weighted":
             raise UserError(
                 "model.pooling mean+std is exact for one layer only",

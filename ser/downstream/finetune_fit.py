@@ -248,9 +248,31 @@ class FineTuning:
         """The metric that chooses."""
         predictions = self._predict(self.validate)[1]
         rows = self.labels.rows(self.validate)
+        if self.config.validation.metric == "loss":
+            return -self._loss_of(predictions, rows) if labelled(self.validate, self.labels) else math.nan
         return validation_metric(
             predictions, self.labels, rows, self.task, self.config.validation.metric
         )  # fmt: skip
+
+    def _loss_of(self, predictions: Tensor, rows: Tensor) -> float:
+        """The objective of predictions ``(n, K + A)``, all of them one batch.
+
+        It is that of the outputs: log p has the cross-entropy of the scores, and CCC is the same in the
+        label's units.
+        """
+        count = len(self.task.classes)
+        scores = predictions[:, :count].clamp_min(torch.finfo(torch.float32).tiny).log()
+        on_cpu = {name: None if value is None else value.cpu() for name, value in self._weighting().items()}
+        shares = None if self.labels.shares is None else self.labels.shares[rows]
+        loss = task_loss(
+            torch.cat([scores, predictions[:, count:]], dim=1), self.labels.classes[rows],
+            self.labels.targets[rows], task=self.config.task, shares=shares, **on_cpu,
+        )  # fmt: skip
+        return float(loss)
+
+    def _weighting(self) -> dict[str, Tensor | None]:
+        """Weights of the classes, and of their shares of votes, as ``task_loss`` takes them."""
+        return {"weights": self._weights, "share_weights": self._share_weights}
 
     def best_predictions(self) -> dict[str, np.ndarray]:
         """Validation utterance -> predictions ``(K + A,)`` of the best epoch's model, which is taken up."""
