@@ -23,6 +23,8 @@ from ser.downstream.heads import settle_batchnorm
 from ser.downstream.losses import task_loss
 from ser.downstream.model import UtteranceModel
 from ser.downstream.saved import SavedModel, fit_scale
+from ser.downstream.side import Side
+from ser.downstream.side_config import SideOptions
 from ser.downstream.voices import Voices
 from ser.engine.loop import BestEpoch, train_epochs
 from ser.metrics.categorical import confusion, uar, wa
@@ -83,6 +85,7 @@ class Fit:
         self.config, self.task, self.examples, self.rows = config, task, examples, rows
         self.accelerator = accelerator
         self._order = torch.Generator().manual_seed(seed)
+        self._hides = torch.Generator().manual_seed(derive_seed(seed, "hide"))
         self._passes = itertools.chain.from_iterable(self._pass() for _ in itertools.count())
         model = self._new_model() if start is None else copy.deepcopy(start.model)
         options = config.optimizer
@@ -99,6 +102,7 @@ class Fit:
             task.classes,
             dict(zip(task.attributes, scales, strict=True)),
             config.speaker if start is None else start.speaker,
+            self._side_options() if start is None else start.side,
         )
         mean = torch.tensor([scale.mean for scale in scales])
         deviation = torch.tensor([scale.deviation for scale in scales])
@@ -131,10 +135,19 @@ class Fit:
         pooled = self.examples.pooled
         names = sorted({each for row in self.rows.tolist() if is_known(each := self.examples.speakers[row])})
         speaker = self.config.speaker
-        model = UtteranceModel(self.config.model, pooled.shape, self.task.outputs, speaker, names)
+        side = self._side_options()
+        model = UtteranceModel(self.config.model, pooled.shape, self.task.outputs, speaker, names, side)
+        if model.side is not None and model.side.text is not None:
+            model.side.text.fit(self.examples.side.text[self.rows])
         if self.config.model.standardise in ("global", "quantile"):
             model.standardiser.fit(pooled.take(part) for part in self.rows.split(PREDICTION_BATCH))
         return model
+
+    def _side_options(self) -> SideOptions:
+        """What the model is told beside the sound."""
+        side = self.examples.side
+        dim = 0 if side is None or side.text is None else side.text.shape[1]
+        return SideOptions(self.config.gender, self.config.text, dim)
 
     @torch.inference_mode()
     def predict(self, rows: Tensor) -> Tensor:
@@ -159,8 +172,10 @@ class Fit:
 
     def _loss(self, model: torch.nn.Module, rows: Tensor) -> Tensor:
         """The objective of one batch."""
-        return task_loss(
-            model.head(self._vectors(model, rows)),
+        side = self._side(rows)
+        told = side and side.hidden(self.result.side, self._hides)
+        loss = task_loss(
+            model.head(self._vectors(model, rows, told)),
             self._classes[rows],
             self._targets[rows],
             self._weights,
@@ -169,10 +184,16 @@ class Fit:
             None if self._shares is None else self._shares[rows],
             self._share_weights,
         )
+        return loss if side is None else loss + model.side_loss(self._features(rows), side)
 
-    def _vectors(self, model: UtteranceModel, rows: Tensor) -> Tensor:
-        """What the head sees of some rows: (n,) -> (n, S D), or wider."""
-        return model.merge(self._features(rows), model.speaker_vectors(self._voices, rows))
+    def _vectors(self, model: UtteranceModel, rows: Tensor, side: Side | None = None) -> Tensor:
+        """What the head sees of some rows: (n,) -> (n, S D), or wider; ``side``: if not all that is known."""
+        side = side or self._side(rows)
+        return model.merge(self._features(rows), model.speaker_vectors(self._voices, rows), side)
+
+    def _side(self, rows: Tensor) -> Side | None:
+        """Gender and text of some rows; None for models without."""
+        return self.examples.side and self.examples.side.take(rows, self.accelerator.device)
 
     @torch.no_grad()
     def _hear_speakers(self) -> Voices | None:
@@ -188,6 +209,8 @@ class Fit:
         """What of the model follows from its weights: speakers' voices, BatchNorm's statistics."""
         model = self.result.model
         model.remember(self._voices)
+        if model.side is not None:
+            model.side.eval()
         if any(isinstance(module, torch.nn.BatchNorm1d) for module in model.head.modules()):
             # One batch, since the statistics are to be those of all utterances.
             parts = self.rows.split(PREDICTION_BATCH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -19,6 +20,8 @@ from ser.downstream.examples import Examples, check_attribute, load_examples, st
 from ser.downstream.experiment import Experiment, Sources, load_sets, training_fingerprint, write_info
 from ser.downstream.fit import Task, choose, train_chosen
 from ser.downstream.protocol import Fold, cross_validation, describe, fixed_sets, validation_splits
+from ser.downstream.side import check_side, load_side, text_dim
+from ser.downstream.side_config import SideOptions
 from ser.downstream.validated import write_validated
 from ser.engine.loop import make_accelerator
 from ser.engine.peak import peak_memory, start_peak
@@ -50,12 +53,15 @@ def train_experiment(
         UserError: for anything the user can mend.
     """
     config.check()
+    sources = told_sources(config, sources)
     sources.check()
     sets = load_sets(sources)
     data, feats = sets["train"]
     task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
     check_task(task, data, config.task.soft)
     config.speaker.check_sets([name for name in sets if name not in ("train", "validation")])
+    side, text_feats = side_options(config, sources), sources.text_pairs()
+    check_side(side, data, [loaded for name, (loaded, _) in sets.items() if name != "train"])
     folds = make_folds(sets)
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
     statistics = statistics_needed(config.model.pooling, feats)
@@ -75,14 +81,16 @@ def train_experiment(
     pending = pending_folds(experiment, folds, fingerprint, seed, only_fold, job, jobs)
     if not pending:
         return
+    learnt = [name for name in ("train", "validation") if name in sets]
     examples = load_examples(
-        [sets[name] for name in ("train", "validation") if name in sets],
+        [sets[name] for name in learnt],
         task.classes,
         task.attributes,
         statistics,
         config.model.standardise,
         config.task.soft,
     )
+    examples.side = load_side([(sets[name][0], text_feats.get(name)) for name in learnt], side)
     state, accelerator = Progress(len(pending), f"train {experiment.path.name}"), make_accelerator()
     for fold in pending:
         folder = experiment.fold_dir(seed, fold.name)
@@ -175,6 +183,28 @@ def train_fold(
         choice.best.epoch,
         clock(time.monotonic() - start),
     )
+
+
+def told_sources(config: TrainConfig, sources: Sources) -> Sources:
+    """The sources, without embeddings of text where the model is not told of words.
+
+    Raises:
+        UserError: when it is, and there are none.
+    """
+    if config.text.fusion == "none":
+        return replace(sources, text_feats=None, validation_text_feats=None, test_text_feats=[])
+    if sources.text_feats is None:
+        raise UserError(
+            "text.fusion wants embeddings of the transcripts", value=config.text.fusion,
+            hint="Give --text-feats, of 'ser text', for every set",
+        )  # fmt: skip
+    return sources
+
+
+def side_options(config: TrainConfig, sources: Sources) -> SideOptions:
+    """What the model is told beside the sound, with the width of the embeddings there are."""
+    dim = 0 if sources.text_feats is None else text_dim(sources.text_feats)
+    return SideOptions(config.gender, config.text, dim)
 
 
 def make_folds(sets: dict[str, tuple[DataDir, Path | None]]) -> list[Fold]:
