@@ -61,6 +61,11 @@ def predict_experiment(experiment: Experiment, parts: Iterable[str] = ("test",))
     folders = experiment.fold_dirs()
     for folder in progress(folders, len(folders), f"predict {experiment.path.name}"):
         fit = read_json(folder / "fit.json")
+        if not (folder / "model.safetensors").is_file():
+            raise UserError(
+                "no model here: these predictions were made of other experiments'", file=folder,
+                hint="Predict those, and run 'ser fuse', 'ser calibrate' or 'ser adapt' again",
+            )  # fmt: skip
         if fit["fingerprint"] != predictor.fingerprint or fit["fold"] not in folds:
             raise UserError(
                 "trained on other data, features or options than there are now",
