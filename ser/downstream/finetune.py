@@ -22,7 +22,7 @@ from ser.downstream.finetune_fit import FineTuning
 from ser.downstream.finetune_state import FILE as STATE
 from ser.downstream.fit import Task
 from ser.downstream.protocol import Fold, describe, validation_splits
-from ser.downstream.train import check_task, make_folds, pending_folds
+from ser.downstream.train import check_task, check_validation, make_folds, pending_folds
 from ser.downstream.validated import write_validated
 from ser.engine.loop import make_parallel
 from ser.engine.peak import peak_memory, start_peak
@@ -64,6 +64,7 @@ def finetune_experiment(
     data = sets["train"][0]
     task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
     check_task(task, data, config.task.soft)
+    check_validation(task, data, sets["validation"][0] if "validation" in sets else None)
     folds = make_folds(sets)
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
     share_machine(jobs)

@@ -59,6 +59,7 @@ def train_experiment(
     data, feats = sets["train"]
     task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
     check_task(task, data, config.task.soft)
+    check_validation(task, data, sets["validation"][0] if "validation" in sets else None)
     config.speaker.check_sets([name for name in sets if name not in ("train", "validation")])
     side, text_feats = side_options(config, sources), sources.text_pairs()
     check_side(side, data, [loaded for name, (loaded, _) in sets.items() if name != "train"])
@@ -214,6 +215,24 @@ def make_folds(sets: dict[str, tuple[DataDir, Path | None]]) -> list[Fold]:
     tests = {name: data for name, (data, _) in sets.items() if name not in ("train", "validation")}
     validation = sets["validation"][0] if "validation" in sets else None
     return fixed_sets(sets["train"][0], validation, tests)
+
+
+def check_validation(task: Task, train: DataDir, validation: DataDir | None) -> None:
+    """Refuse a validation set with classes that nothing in the training set is of: they cannot be learnt.
+
+    Raises:
+        UserError: naming them.
+    """
+    if not task.classes or validation is None:
+        return
+    trained = set(train.classes_of().values())
+    lacking = [name for name in task.classes if name in set(validation.classes_of().values()) - trained]
+    if lacking:
+        raise UserError(
+            "classes of the validation set that no training utterance has",
+            file=validation.path / "utt2emo", value=", ".join(lacking),
+            hint="Divide the corpus otherwise, or map these classes in 'ser prepare'",
+        )  # fmt: skip
 
 
 def check_task(task: Task, data: DataDir, soft: bool = False) -> None:

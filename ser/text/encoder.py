@@ -144,16 +144,14 @@ def load_text_encoder(name: str, device: str = "cpu", normalise: bool | None = N
     where = locate(parsed.where)
     with preserved_random_state(), quiet_transformers(), hub_errors(where):
         config = transformers.AutoConfig.from_pretrained(where)
+        known = transformers.models.auto.modeling_auto.MODEL_MAPPING.get(type(config), ())
+        classes = known if isinstance(known, tuple) else (known,)
+        if not any(each.main_input_name == "input_ids" for each in classes):
+            raise UserError("no text encoder", file=where, value=config.model_type)
         tokenizer = transformers.AutoTokenizer.from_pretrained(where)
-        if type(config) not in transformers.models.auto.modeling_auto.MODEL_MAPPING:
-            raise UserError(
-                "no encoder that transformers' AutoModel knows", file=where, value=config.model_type
-            )
         model = load_model(transformers.AutoModel, where)
     if config.is_encoder_decoder:
         model = model.get_encoder()
-    if not hasattr(model, "get_input_embeddings") or tokenizer is None:
-        raise UserError("no text encoder", file=where, value=config.model_type)
     info = TextEncoderInfo(
         name=name, tag=tag_of(name), family=config.model_type, checkpoint=hash_files(weight_files(where)),
         dim=int(config.get_text_config().hidden_size), parameters=count_parameters(model),

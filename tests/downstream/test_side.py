@@ -359,6 +359,17 @@ def test_options_that_mean_nothing(config, words):
     assert words in str(caught.value)
 
 
+def test_validation_of_classes_that_nobody_trained(sources, tmp_path):
+    bad = copied(sources, tmp_path)
+    table = bad.data / "utt2emo"
+    table.write_text(table.read_text().replace(" sad", " calm"))
+    config = replace(configured(), task=TaskConfig())
+    with pytest.raises(
+        UserError, match="classes of the validation set that no training utterance has: 'sad'"
+    ):
+        train_experiment(config, bad, Experiment(tmp_path / "exp"))
+
+
 def test_attention_needs_a_choice_and_the_curve_of_speakers_hears_audio_alone():
     options = SideOptions(text=TextConfig("cross_attention"), text_dim=WORDS)
     with pytest.raises(UserError, match="chooses among layers and statistics, and here is one"):
