@@ -394,7 +394,10 @@ score_one() { # tag config experiment [the stage that predicts, 9] [a test set t
 
 stage_train() { each_experiment train_one; }
 stage_predict() { each_experiment predict_one; }
-stage_score() { each_experiment score_one && score_fusions; }
+stage_score() {
+  each_experiment score_one
+  score_fusions
+}
 score_fusions() { :; } # fuse_stages.sh has some
 
 shown_command() { # the call that makes the table, for anyone: without this machine's folders
