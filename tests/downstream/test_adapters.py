@@ -1,3 +1,4 @@
+# ruff: noqa: F811  (fixtures of another file)
 """LoRA and bottleneck adapters in encoders of every family."""
 
 import pytest
@@ -38,13 +39,13 @@ def waves(lengths=(8000, 5000), speakers=("a", "b")) -> Waves:
 
 
 def assert_same(one: torch.Tensor, two: torch.Tensor) -> None:
-    """But for rounding, which three random layers make larger: by the norm, since single numbers may be near 0."""
+    """But for rounding, which random layers make larger: by the norm, since single numbers may be near 0."""
     assert float((one - two).norm() / two.norm()) < 1e-4
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_layer_has_them_and_untrained_they_change_nothing(named, family: str, kind: str) -> None:  # noqa: F811
+def test_in_every_layer_and_untrained_they_change_nothing(named, family: str, kind: str) -> None:
     plain, adapted = build(named(family)), build(named(family), kind)
     with torch.no_grad():
         assert torch.equal(plain.embed(waves()), adapted.embed(waves()))
@@ -61,7 +62,7 @@ def test_every_layer_has_them_and_untrained_they_change_nothing(named, family: s
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_utterance_is_the_same_alone_and_in_a_batch(named, family: str, kind: str) -> None:  # noqa: F811
+def test_an_utterance_is_the_same_alone_and_in_a_batch(named, family: str, kind: str) -> None:
     model = fill(build(named(family), kind))
     both = waves()
     with torch.no_grad():
@@ -72,7 +73,7 @@ def test_an_utterance_is_the_same_alone_and_in_a_batch(named, family: str, kind:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_lora_merged_equals_lora_beside(named, family: str) -> None:  # noqa: F811
+def test_lora_merged_equals_lora_beside(named, family: str) -> None:
     model = fill(build(named(family), "lora"))
     with torch.no_grad():
         beside = model.embed(waves())
@@ -85,7 +86,7 @@ def test_lora_merged_equals_lora_beside(named, family: str) -> None:  # noqa: F8
         assert_same(model.embed(waves()), beside)
 
 
-def test_lora_is_the_equation(named) -> None:  # noqa: F811
+def test_lora_is_the_equation(named) -> None:
     """y = W x + (alpha / r) B A x, of one projection by hand."""
     model = fill(build(named("hubert-base"), "lora", alpha=6.0))
     module = model.upstream.get_submodule("model.encoder.layers.1.attention.q_proj")
@@ -106,7 +107,7 @@ def test_bottleneck_is_the_equation() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rates_decay_by_layer_and_replayed_layers_change_nothing(named, kind: str) -> None:  # noqa: F811
+def test_rates_decay_by_layer_and_replayed_layers_change_nothing(named, kind: str) -> None:
     found = []
     for checkpointing in (False, True):
         model = fill(build(named("wavlm-large"), kind, checkpointing=checkpointing)).train()
@@ -122,7 +123,7 @@ def test_rates_decay_by_layer_and_replayed_layers_change_nothing(named, kind: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_dropout_in_training_alone(named, kind: str) -> None:  # noqa: F811
+def test_dropout_in_training_alone(named, kind: str) -> None:
     model = fill(build(named("hubert-base"), kind, dropout=0.5))
     with torch.no_grad():
         assert torch.equal(model.embed(waves()), model.embed(waves()))
@@ -130,7 +131,7 @@ def test_dropout_in_training_alone(named, kind: str) -> None:  # noqa: F811
         assert not torch.equal(model.embed(waves()), model.embed(waves()))
 
 
-def test_beside_the_last_layers_own_weights(named) -> None:  # noqa: F811
+def test_beside_the_last_layers_own_weights(named) -> None:
     options = EncoderConfig("top:1", adapter=AdapterConfig(kind="lora"))
     model = EndToEnd(load_upstream(named("hubert-large")), options, InterpreterConfig(), 2, [])
     own = {name: depth for name, depth in model.chosen.items() if name not in adapter_names(model.chosen)}
@@ -139,7 +140,7 @@ def test_beside_the_last_layers_own_weights(named) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_personalised_encoder(pretrained, kind: str) -> None:  # noqa: F811
+def test_a_personalised_encoder(pretrained, kind: str) -> None:
     name = f"papt:{pretrained('last')}"
     plain, adapted = build(name, speakers=["s0"]), build(name, kind, speakers=["s0"])
     spoken = waves(speakers=("s0", "s1"))
@@ -148,7 +149,7 @@ def test_a_personalised_encoder(pretrained, kind: str) -> None:  # noqa: F811
         assert not torch.allclose(plain.embed(spoken), fill(adapted).embed(spoken), rtol=1e-3)
 
 
-def test_fewer_projections_and_places(named) -> None:  # noqa: F811
+def test_fewer_projections_and_places(named) -> None:
     lora = build(named("wavlm-large"), "lora", projections=["query", "value"])
     assert {name.split(".lora")[0].rsplit(".", 1)[1] for name in lora.chosen} == {"q_proj", "v_proj"}
     adapters = build(named("whisper-encoder"), "bottleneck", places=["feed_forward"])
@@ -165,6 +166,6 @@ def test_fewer_projections_and_places(named) -> None:  # noqa: F811
         ("fbank", "bottleneck", r"the layers of fbank have no attention module"),
     ],
 )
-def test_encoders_without_such_modules(named, family: str, kind: str, message: str) -> None:  # noqa: F811
+def test_encoders_without_such_modules(named, family: str, kind: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         build(family if family == "fbank" else named(family), kind)

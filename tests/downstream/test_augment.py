@@ -1,3 +1,4 @@
+# ruff: noqa: F811  (fixtures of another file)
 """Augmentation: what is drawn, from what, and that padding is no part of it."""
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_nothing_is_masked_outside_of_training() -> None:
 @pytest.mark.parametrize(
     "family", ["hubert-base", "wavlm-large", "wav2vec2-base", "w2v-bert-relative", "whisper-encoder"]
 )
-def test_encoders_mask_an_utterance_alike_alone_and_in_a_batch(named, family: str) -> None:  # noqa: F811
+def test_encoders_mask_an_utterance_alike_alone_and_in_a_batch(named, family: str) -> None:
     model = EndToEnd(load_upstream(named(family)), EncoderConfig(), InterpreterConfig(), 2, []).eval()
     lengths = (8000, 5000)
     wave = 0.1 * torch.randn(2, 8000, generator=torch.Generator().manual_seed(1))
@@ -132,7 +133,7 @@ def test_encoders_mask_an_utterance_alike_alone_and_in_a_batch(named, family: st
             torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_batches_are_planned_by_the_length_that_is_heard(named, tmp_path) -> None:  # noqa: F811
+def test_batches_are_planned_by_the_length_that_is_heard(named, tmp_path) -> None:
     """Played slower an utterance is longer, and the bound on a micro-batch holds all the same."""
     data = DataDir.load(write_tones(tmp_path, speakers="ab"))
     audio = AudioSet.load([data], load_upstream(named("wavlm-large")))
@@ -174,7 +175,7 @@ def test_values_that_mean_nothing(options: dict, message: str) -> None:
         AugmentConfig(**options).check()
 
 
-def test_an_encoder_that_hides_its_features(named) -> None:  # noqa: F811
+def test_an_encoder_that_hides_its_features(named) -> None:
     with pytest.raises(UserError, match=r"does not let its features be masked"):
         check_augmentation(MASKS, load_upstream(named("data2vec")))
     check_augmentation(AugmentConfig(noise=[0, 10]), load_upstream(named("data2vec")))

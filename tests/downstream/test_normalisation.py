@@ -1,3 +1,4 @@
+# ruff: noqa: F811  (fixtures of another file)
 """Waveforms by the training set's mean and deviation."""
 
 from functools import partial
@@ -20,7 +21,7 @@ from tests.downstream.tones import write_tones
 from tests.papt.conftest import pretrained, task  # noqa: F401  (fixtures)
 
 
-def test_it_is_the_mean_and_deviation_of_all_samples(named, tmp_path: Path, monkeypatch) -> None:  # noqa: F811
+def test_it_is_the_mean_and_deviation_of_all_samples(named, tmp_path: Path, monkeypatch) -> None:
     data = DataDir.load(write_tones(tmp_path, speakers="ab"))
     audio = AudioSet.load([data], load_upstream(named("wavlm-large")))
     read = partial(whole, audio)
@@ -40,7 +41,7 @@ def test_it_is_the_mean_and_deviation_of_all_samples(named, tmp_path: Path, monk
     assert measure(read, data.utterances, Process()) == found
 
 
-def test_it_takes_the_place_of_the_encoders_own_rule(named) -> None:  # noqa: F811
+def test_it_takes_the_place_of_the_encoders_own_rule(named) -> None:
     """The encoder hears (x - mean) / deviation and nothing else is done to it; padding stays out."""
     upstream = load_upstream(named("wavlm-large"))
     assert upstream.normalise
@@ -60,14 +61,14 @@ def test_it_takes_the_place_of_the_encoders_own_rule(named) -> None:  # noqa: F8
     assert kept == {"normalisation.mean": pytest.approx(0.3), "normalisation.deviation": 2.0}
 
 
-def test_a_personalised_encoder(pretrained) -> None:  # noqa: F811
+def test_a_personalised_encoder(pretrained) -> None:
     upstream = load_upstream(f"papt:{pretrained('last')}")
     EndToEnd(upstream, EncoderConfig(normalise="global"), InterpreterConfig(), 2, ["s0"])
     assert not upstream.normalise
 
 
 @pytest.mark.parametrize("family", ["whisper-encoder", "w2v-bert-relative", "hubert-local"])
-def test_encoders_whose_rule_cannot_be_replaced(named, family: str) -> None:  # noqa: F811
+def test_encoders_whose_rule_cannot_be_replaced(named, family: str) -> None:
     with pytest.raises(UserError, match=r"follows a rule of its own, which cannot be replaced.*Keep its own"):
         EndToEnd(load_upstream(named(family)), EncoderConfig(normalise="global"), InterpreterConfig(), 2, [])
 

@@ -1,3 +1,4 @@
+# ruff: noqa: F811  (fixtures of another file)
 """Two-phase training: who learns when, at which rate, and that what waits stays as it was."""
 
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_layer_by_layer_from_the_top() -> None:
     assert learning == [1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
 
 
-def test_without_phases_nothing_is_different(corpus: Path, encoder) -> None:  # noqa: F811
+def test_without_phases_nothing_is_different(corpus: Path, encoder) -> None:
     fit = make_fit(corpus, encoder(), quick(encoder=EncoderConfig("all")))
     trained = [name for name, p in fit.model.named_parameters() if p.requires_grad]
     set_rates(fit.optimizer.param_groups, 0, 3, 2, UnfreezeConfig(), OptimizerConfig(warmup=0.0))
@@ -60,7 +61,7 @@ def test_without_phases_nothing_is_different(corpus: Path, encoder) -> None:  # 
 
 @pytest.mark.parametrize("adapter", ["none", "bottleneck"])
 @pytest.mark.parametrize("every", [0, 1])
-def test_what_waits_stays_to_the_bit(corpus: Path, encoder, every: int, adapter: str) -> None:  # noqa: F811
+def test_what_waits_stays_to_the_bit(corpus: Path, encoder, every: int, adapter: str) -> None:
     """Weight decay and Adam's moments too: three steps an epoch, the encoder waits for one."""
     config = quick(
         3,
@@ -83,7 +84,7 @@ def test_what_waits_stays_to_the_bit(corpus: Path, encoder, every: int, adapter:
         assert fit.model.trained_parameters() == count
 
 
-def test_patience_waits_for_the_encoder(corpus: Path, encoder, tmp_path: Path, monkeypatch) -> None:  # noqa: F811
+def test_patience_waits_for_the_encoder(corpus: Path, encoder, tmp_path: Path, monkeypatch) -> None:
     """Validation is best in the first epoch: without phases training ends after two, with them it goes on."""
     monkeypatch.setattr(FineTuning, "_validate", lambda self: -float(self.state.epoch))
     for after, expected in ((0, 2), (2, 3)):
@@ -119,7 +120,7 @@ def test_options_that_mean_nothing(options: dict, message: str) -> None:
         FinetuneConfig(**options).check()
 
 
-def test_steps_beyond_the_training(corpus: Path, encoder) -> None:  # noqa: F811
+def test_steps_beyond_the_training(corpus: Path, encoder) -> None:
     config = quick(2, unfreeze=UnfreezeConfig(after=6, unit="steps"), validation=ValidationConfig(share=0.3))
     config.check()
     with pytest.raises(UserError, match=r"head alone for 6 steps, and there are 6 steps"):
