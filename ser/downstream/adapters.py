@@ -148,7 +148,9 @@ def insert_adapters(upstream: Upstream, config: AdapterConfig) -> None:
 def _insert_lora(upstream: Upstream, config: AdapterConfig, targets: Sequence[str]) -> None:
     """LoRA beside the projections ``targets``."""
     # Not above: peft takes seconds to import, and only who asks for LoRA needs it.
-    from peft import LoraConfig, inject_adapter_in_model
+    from ser.upstream import torchaudio_stub  # noqa: F401  (before peft, which imports torchaudio)
+
+    from peft import LoraConfig, inject_adapter_in_model  # isort: skip
 
     options = LoraConfig(
         r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=list(targets)
@@ -158,7 +160,9 @@ def _insert_lora(upstream: Upstream, config: AdapterConfig, targets: Sequence[st
 
 def merge_lora(upstream: Upstream) -> None:
     """Add every LoRA to the weight beside it, W + (alpha / r) B A: the same but for rounding, and faster."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
+    from ser.upstream import torchaudio_stub  # noqa: F401  (before peft, which imports torchaudio)
+
+    from peft.tuners.tuners_utils import BaseTunerLayer  # isort: skip
 
     for module in upstream.modules():
         if isinstance(module, BaseTunerLayer):
