@@ -15,6 +15,7 @@ REQUIRES = [
     "torchaudio>=2.11,<2.12",
     "espnet-s3prl>=2026.5.14",
     "transformers>=4.57,<6",
+    "peft>=0.18,<1",
     "accelerate>=1.0",
     "numpy>=1.26,<3",
     "scipy>=1.13",

@@ -45,3 +45,11 @@ def whisper_dir(shared_dir: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no Whisper encoder in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def text_encoder_dir(shared_dir: Path) -> Path:
+    folder = shared_dir / "models" / "all-MiniLM-L6-v2"
+    if not folder.is_dir():
+        pytest.skip(f"no text encoder in {folder}")
+    return folder

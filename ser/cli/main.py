@@ -15,6 +15,8 @@ VERBS = {
     "prepare": "raw corpus -> data directories; validate, fix, subset, split, combine, copy",
     "lint": "data directories of an experiment -> what is wrong with them, as text and page",
     "extract": "audio -> arks of pooled statistics and frames, with any upstream",
+    "text": "transcripts -> arks of sentence embeddings, with any Hugging Face text encoder",
+    "asr": "audio -> transcripts where a data directory has none, with Whisper",
     "units": "frames -> k-means units, which masked pre-training predicts",
     "papt": "data, units and an encoder -> personalised encoder (masked pre-training)",
     "speakers": "personalised encoder -> embeddings for speakers it was not trained on",
@@ -24,11 +26,12 @@ VERBS = {
     "score": "predictions -> scores.json with intervals over speakers; --model: on another corpus",
     "adapt": "trained experiment -> models adapted to the test speakers by similar training speakers",
     "calibrate": "predictions -> predictions with similar speakers' label distribution (PLDC)",
+    "fuse": "predictions of several experiments -> one experiment, with weights chosen on validation",
     "benchmark": "experiments -> RESULTS.md, results.csv, report.html; matrix: training by test corpus",
 }
 
 # Verbs of the design that later releases fill; named here so that nobody takes their names.
-RESERVED = ("extract-text", "fuse", "memory-train", "memory-predict")
+RESERVED = ("memory-train", "memory-predict")
 
 
 def usage() -> str:

@@ -1,4 +1,4 @@
-"""``ser prepare CORPUS`` and ``ser prepare validate|fix|subset|split|combine|copy``."""
+"""``ser prepare CORPUS`` and ``ser prepare validate|fix|subset|split|combine|copy|noise``."""
 
 from __future__ import annotations
 
@@ -158,6 +158,40 @@ def _copy(args: Namespace) -> None:
     print(f"{args.dest}: {len(copy.utterances)} utterances")
 
 
+def _noise_arguments(parser: Parser) -> None:
+    parser.add_argument("src", type=str, help="data directory")
+    parser.add_argument("dest", type=str, help="data directory to write")
+    parser.add_argument("--flip-gender", type=float, default=0.0, help="share of utterances")
+    parser.add_argument("--drop-words", type=float, default=0.0, help="probability of each word")
+    parser.add_argument("--replace-words", type=float, default=0.0, help="by other words of the transcripts")
+    parser.add_argument("--seed", type=int, default=0, help="of what is made wrong")
+
+
+def _noise(args: Namespace) -> None:
+    """Write a data directory with wrong genders and words, to see what a model makes of them."""
+    from ser.data.datadir import DataDir
+    from ser.data.noise import flip_gender, spoil_words
+
+    data = noisy = DataDir.load(args.src)
+    if not args.flip_gender and not args.drop_words and not args.replace_words:
+        hint = "Give --flip-gender, --drop-words or --replace-words"
+        raise UserError("nothing to make wrong", hint=hint)
+    if args.flip_gender:
+        noisy = flip_gender(noisy, args.flip_gender, args.seed)
+    if args.drop_words or args.replace_words:
+        noisy = spoil_words(noisy, args.drop_words, args.replace_words, args.seed)
+    noisy.write(args.dest)
+    pairs = {
+        "genders": (data.trait("gender"), noisy.trait("gender")),
+        "transcripts": (data.tables.get("text", {}), noisy.tables.get("text", {})),
+    }
+    wrong = [
+        f"{sum(before[u] != after[u] for u in before)} of {len(before)} {what}"
+        for what, (before, after) in pairs.items()
+    ]
+    print(f"{args.dest}: wrong are {', '.join(wrong)}")
+
+
 ACTIONS = {
     "validate": (_validate_arguments, _validate),
     "fix": (_fix_arguments, _fix),
@@ -165,4 +199,5 @@ ACTIONS = {
     "split": (_split_arguments, _split),
     "combine": (_combine_arguments, _combine),
     "copy": (_copy_arguments, _copy),
+    "noise": (_noise_arguments, _noise),
 }

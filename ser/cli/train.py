@@ -23,6 +23,11 @@ def make_parser() -> Parser:
     where.add_argument("--validation-feats", type=Path)
     where.add_argument("--test-data", type=list[Path], default=[], help="the corpus's test sets: [a, b]")
     where.add_argument("--test-feats", type=list[Path], default=[])
+    where.add_argument(
+        "--text-feats", type=Path, help="embeddings of transcripts (ser text), for text.fusion"
+    )
+    where.add_argument("--validation-text-feats", type=Path)
+    where.add_argument("--test-text-feats", type=list[Path], default=[])
     where.add_argument("--exp", type=Path, required=True, help="folder of the experiment")
     work = parser.add_argument_group("this call's share of the work")
     work.add_argument("--seed", type=int, default=0)
@@ -38,7 +43,7 @@ def main(argv: list[str]) -> None:
     options = parser.instantiate(parser.parse_args(argv))
     if not 1 <= options.job <= options.nj:
         raise UserError("--job counts from 1 to --nj", value=f"{options.job} of {options.nj}")
-    names = ("name", "task", "model", "speaker", "optimizer", "validation", "search")
+    names = ("name", "task", "model", "speaker", "gender", "text", "optimizer", "validation", "search")
     train_experiment(
         TrainConfig(**{name: options[name] for name in names}),
         Sources(
@@ -48,6 +53,9 @@ def main(argv: list[str]) -> None:
             options.validation_feats,
             options.test_data,
             options.test_feats,
+            options.text_feats,
+            options.validation_text_feats,
+            options.test_text_feats,
         ),
         Experiment(options.exp),
         seed=options.seed,

@@ -13,6 +13,7 @@ from ser.core.errors import UserError
 from ser.core.files import read_yaml, write_yaml
 
 CLASS_LABEL = "emo"
+VOTES = "emodist"  # shares of raters' votes, in the order of the classes
 TOTAL = "utterances"  # the key of labels.yaml's expected counts that is no class
 
 
@@ -65,7 +66,7 @@ class LabelSchema:
         _check_expected(self.expected, self.classes)
         if not isinstance(self.partial, bool):
             raise UserError("partial must be true or false", value=self.partial)
-        known = [CLASS_LABEL, "emodist", *self.attributes]
+        known = [CLASS_LABEL, VOTES, *self.attributes]
         for name in ("derived", "complete"):
             for label in getattr(self, name):
                 if label not in known:

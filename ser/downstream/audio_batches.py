@@ -1,7 +1,8 @@
 """Audio of a corpus in batches for an encoder that is trained: cropped by seed, bucketed by length.
 
-The batches of an epoch follow from (seed, epoch), a crop from (seed, epoch, utterance) and dropout from the
-step and the micro-batch: so a run that was killed, or one with more processes, trains on the same batches.
+The batches of an epoch follow from (seed, epoch), a crop and what else is changed (see ``augment``) from
+(seed, epoch, utterance), and dropout from the step and the micro-batch: so a run that was killed, or one
+with more processes, trains on the same batches.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ser.core.seed import derive_seed
 from ser.data.audio import AudioReader
 from ser.data.audio_header import BrokenAudio
 from ser.data.datadir import DataDir
+from ser.downstream.augment import Augmentation
 from ser.downstream.end_to_end import Waves
 from ser.engine.effective_batch import MicroBatch
 from ser.features.plan import plan_batches
@@ -105,6 +107,13 @@ class AudioSet:
         with torch.no_grad():
             self.upstream.vectors_of(sorted(set(self.speaker_of.values())))
 
+    def speed(self, utterance: str, augmentation: Augmentation | None) -> float:
+        """The factor by which an utterance is played faster; 1 without augmentation."""
+        if augmentation is None:
+            return 1.0
+        least = (self.upstream.min_samples + 2) / self.upstream.info.sample_rate  # resampling may round off
+        return augmentation.speed(utterance, self.seconds[utterance], least)
+
     def _check(self, utterance: str, decode: bool) -> float:
         """Seconds of an utterance, after a look at its file, or at all of it."""
         rate = self.upstream.info.sample_rate
@@ -146,6 +155,8 @@ def divide(
     micro_seconds: float,
     max_seconds: float,
     accelerator: Accelerator,
+    order: str = "bucket",
+    augmentation: Augmentation | None = None,
 ) -> dict[int, tuple[str, ...]]:
     """This process's micro-batches of an effective batch, by number; each of utterances of like length.
 
@@ -155,11 +166,13 @@ def divide(
         micro_seconds: bound on the audio of a micro-batch, padding included.
         max_seconds: of a crop; 0 for whole utterances.
         accelerator: knows the number of processes, and which one this is.
+        order: ``bucket``, or ``shuffle`` for micro-batches of utterances as the batch has them.
+        augmentation: of the epoch, which may change how long an utterance is.
     """
-    seconds = {name: audio.seconds[name] for name in batch}
+    seconds = {name: audio.seconds[name] / audio.speed(name, augmentation) for name in batch}
     if max_seconds:
         seconds = {name: min(value, max_seconds) for name, value in seconds.items()}
-    planned = plan_batches(seconds, micro_seconds, audio.upstream.padded_seconds)
+    planned = plan_batches(seconds, micro_seconds, audio.upstream.padded_seconds, order == "shuffle")
     mine = list(enumerate(planned))[accelerator.process_index :: accelerator.num_processes]
     return {number: each.utterances for number, each in mine}
 
@@ -171,6 +184,7 @@ def read_batch(
     seed: int = 0,
     epoch: int = 0,
     longest: int = 0,
+    augmentation: Augmentation | None = None,
 ) -> list[MicroBatch]:
     """Some micro-batches of an effective batch, their audio read.
 
@@ -181,6 +195,7 @@ def read_batch(
         seed: of the run.
         epoch: of the crops.
         longest: samples of a crop; 0 for whole utterances.
+        augmentation: of the epoch; None for the audio as it is.
 
     Raises:
         UserError: audio that is broken beyond its header.
@@ -189,19 +204,53 @@ def read_batch(
     place = {utterance: row for row, utterance in enumerate(batch)}
     found = []
     for number, utterances in parts.items():
-        waves = [crop(_whole(audio, name), longest, seed, epoch, name) for name in utterances]
+        waves = [_heard(audio, name, seed, epoch, longest, augmentation) for name in utterances]
         lengths = torch.tensor([len(wave) for wave in waves])
         padded = torch.zeros(len(waves), int(lengths.max()))
         for row, wave in zip(padded, waves, strict=True):
             row[: len(wave)] = torch.from_numpy(wave)
         speakers = tuple(audio.speaker_of[name] for name in utterances)
         rows = torch.tensor([place[name] for name in utterances])
-        found.append(MicroBatch(rows, Waves(padded, lengths, speakers), derive_seed(step, "micro", number)))
+        masks = None if augmentation is None else augmentation.masks(tuple(utterances))
+        inputs = Waves(padded, lengths, speakers, masks)
+        found.append(MicroBatch(rows, inputs, derive_seed(step, "micro", number)))
     return found
 
 
-def _whole(audio: AudioSet, utterance: str) -> np.ndarray:
-    """The audio of an utterance; what is broken is named with its remedy."""
+def count_kept(micro: Sequence[MicroBatch], samples: float) -> int:
+    """How many of the last micro-batches have at most ``samples`` together, padding included; 1 or more.
+
+    Args:
+        micro: a process's micro-batches, whose inputs are ``Waves``.
+        samples: that activations may be kept of.
+    """
+    kept, total = 0, 0
+    for each in reversed(micro):
+        total += each.inputs.wave.numel()
+        if kept and total > samples:
+            break
+        kept += 1
+    return max(kept, 1)
+
+
+def _heard(
+    audio: AudioSet, utterance: str, seed: int, epoch: int, longest: int, augmentation: Augmentation | None
+) -> np.ndarray:
+    """What the encoder is given of an utterance: its speed changed, cropped, then noise and gain."""
+    wave = whole(audio, utterance)
+    if augmentation is None:
+        return crop(wave, longest, seed, epoch, utterance)
+    factor = audio.speed(utterance, augmentation)
+    wave = augmentation.change_speed(wave, audio.upstream.info.sample_rate, factor)
+    return augmentation.sound(crop(wave, longest, seed, epoch, utterance), utterance)
+
+
+def whole(audio: AudioSet, utterance: str) -> np.ndarray:
+    """The audio of an utterance; what is broken is named with its remedy.
+
+    Raises:
+        UserError: audio that is broken beyond its header.
+    """
     try:
         return audio.read(utterance)
     except BrokenAudio as error:

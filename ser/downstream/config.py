@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ser.core.errors import UserError
+from ser.downstream.side_config import GenderConfig, TextConfig
 from ser.downstream.speaker_config import SpeakerConfig
 
 
@@ -22,6 +24,11 @@ class TaskConfig:
         attributes: names of the attributes to learn together (utt2<name>); labels may be missing.
         class_weights: ``balanced`` weighs class c by N / (K N_c); ``none`` weighs all alike.
         label_smoothing: share of the probability spread over all classes, 0 to 1.
+        focal_gamma: gamma of the focal loss, which turns to the utterances that are missed; 0 is
+            cross-entropy. 2 is the paper's (Lin et al. 2017).
+        emotion_weight: weight of the classes' loss; 0 leaves the learning of classes to the votes.
+        soft_weight: weight of the KL divergence from the shares of raters' votes (utt2emodist); 0 does
+            without votes. Utterances on which raters do not agree have votes and no class.
         attribute_weight: weight of the mean of 1 - CCC beside the cross-entropy, where both are learnt.
     """
 
@@ -29,7 +36,60 @@ class TaskConfig:
     attributes: list[str] = field(default_factory=list)
     class_weights: Literal["balanced", "none"] = "balanced"
     label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
+    emotion_weight: float = 1.0
+    soft_weight: float = 0.0
     attribute_weight: float = 1.0
+
+    @property
+    def soft(self) -> bool:
+        """Whether votes are learnt from."""
+        return self.emotion and self.soft_weight > 0
+
+    def check(self) -> None:
+        """Refuse objectives that mean nothing.
+
+        Raises:
+            UserError: naming the option, its value and the remedy.
+        """
+        if not self.emotion and not self.attributes:
+            raise UserError("nothing to learn", hint="Set task.emotion or task.attributes")
+        if not 0 <= self.label_smoothing < 1:
+            what = "task.label_smoothing must be at least 0 and less than 1"
+            raise UserError(what, value=self.label_smoothing)
+        for name in ("focal_gamma", "emotion_weight", "soft_weight", "attribute_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"task.{name} must be at least 0", value=getattr(self, name))
+        if self.focal_gamma and self.label_smoothing:
+            raise UserError(
+                "task.focal_gamma and task.label_smoothing pull against each other",
+                value=f"{self.focal_gamma:g} and {self.label_smoothing:g}",
+                hint="Choose one of the two",
+            )
+        if self.soft_weight and not self.emotion:
+            raise UserError(
+                "votes are learnt as classes", value=f"task.soft_weight: {self.soft_weight:g}",
+                hint="Set task.emotion: true",
+            )  # fmt: skip
+        if self.emotion and not self.emotion_weight and not self.soft_weight:
+            raise UserError(
+                "classes are to be learnt, and no loss does it", value="task.emotion_weight: 0",
+                hint="Set task.emotion: false, or task.soft_weight above 0",
+            )  # fmt: skip
+
+    def describe(self) -> list[str]:
+        """Notable options, for tables."""
+        options = []
+        if self.emotion and self.class_weights == "balanced":
+            options.append("balanced class weights")
+        if self.label_smoothing:
+            options.append(f"label smoothing {self.label_smoothing:g}")
+        if self.emotion and self.focal_gamma and self.emotion_weight:
+            options.append(f"focal loss, gamma {self.focal_gamma:g}")
+        if self.soft:
+            weight = f" x {self.soft_weight:g}" if self.soft_weight != 1 else ""
+            options.append(f"soft labels (KL){weight}" if self.emotion_weight else "soft labels alone (KL)")
+        return options
 
 
 @dataclass
@@ -101,13 +161,14 @@ class ValidationConfig:
             the recipe has a validation set, that set is used.
         share: share of the training utterances for ``held_out`` (by whole speakers) and ``utterances``.
         folds: number of parts for ``inner_folds``.
-        metric: ``auto`` is UAR for classes, mean CCC for attributes, their mean for both.
+        metric: ``auto`` is UAR for classes, mean CCC for attributes, their mean for both; ``loss``, the
+            objective over the whole validation part as one batch, is for ``ser finetune``.
     """
 
     method: Literal["held_out", "inner_folds", "utterances"] = "held_out"
     share: float = 0.2
     folds: int = 3
-    metric: Literal["auto", "uar", "wa", "ccc"] = "auto"
+    metric: Literal["auto", "uar", "wa", "ccc", "loss"] = "auto"
 
 
 @dataclass
@@ -119,6 +180,8 @@ class TrainConfig:
         task: what is learnt.
         model: the model.
         speaker: what it is told of the speaker; nothing by default.
+        gender: what it is told of the speaker's gender; nothing by default.
+        text: what it is told of the words; nothing by default.
         optimizer: the optimiser.
         validation: how choices are made.
         search: dotted option -> values to try, e.g. ``optimizer.lr: [0.001, 0.01]``; all combinations.
@@ -128,6 +191,8 @@ class TrainConfig:
     task: TaskConfig = field(default_factory=TaskConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     speaker: SpeakerConfig = field(default_factory=SpeakerConfig)
+    gender: GenderConfig = field(default_factory=GenderConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     search: dict[str, list[Any]] = field(default_factory=dict)
@@ -138,8 +203,10 @@ class TrainConfig:
         Raises:
             UserError: naming the option, its value and the remedy.
         """
-        if not self.task.emotion and not self.task.attributes:
-            raise UserError("nothing to learn", hint="Set task.emotion or task.attributes")
+        self.task.check()
+        if self.validation.metric == "loss":
+            what = "ser train chooses the epoch by a metric"
+            raise UserError(what, value="validation.metric: loss", hint="Use auto, uar, wa or ccc")
         if self.model.pooling == "mean+std" and self.model.layer == "weighted":
             raise UserError(
                 "model.pooling mean+std is exact for one layer only",
@@ -147,7 +214,6 @@ class TrainConfig:
                 hint="Name a layer, or use std_per_layer",
             )
         for name, low, high in (
-            ("task.label_smoothing", 0.0, 1.0),
             ("model.dropout", 0.0, 1.0),
             ("validation.share", 0.0, 1.0),
         ):
@@ -169,6 +235,8 @@ class TrainConfig:
         if not self.optimizer.lr > 0:
             raise UserError("optimizer.lr must be positive", value=self.optimizer.lr)
         self.speaker.check(self.model.head, self.model.standardise)
+        self.gender.check(self.model.standardise)
+        self.text.check()
 
     def candidates(self) -> Iterator[tuple[dict[str, Any], TrainConfig]]:
         """All combinations of ``search``: (options that vary, configuration with them set).
@@ -205,16 +273,12 @@ class TrainConfig:
         if frame_rate == 0:
             pooling = "functionals"
         name = self.name or ", ".join(filter(None, [layers, pooling, self.model.head]))
-        options = self.speaker.describe()
+        options = self.speaker.describe() + self.gender.describe() + self.text.describe()
         if self.model.standardise == "speaker":
             options.append("per-speaker standardisation (transductive)")
         if self.model.standardise == "quantile":
             options.append("normal scores")
-        if self.task.emotion and self.task.class_weights == "balanced":
-            options.append("balanced class weights")
-        if self.task.label_smoothing:
-            options.append(f"label smoothing {self.task.label_smoothing:g}")
-        return name, options
+        return name, options + self.task.describe()
 
 
 def read_option(config: Any, name: str) -> Any:
@@ -234,7 +298,7 @@ def read_option(config: Any, name: str) -> Any:
     return value
 
 
-GROUPS = ("task", "model", "speaker", "optimizer", "validation")
+GROUPS = ("task", "model", "speaker", "gender", "text", "optimizer", "validation")
 
 
 def _replaced(config: Any, path: list[str], value: Any) -> Any:

@@ -194,6 +194,8 @@ def check_options(config: TrainConfig, counts: Sequence[int], draws: int, share:
         raise UserError("the curve is of CCC: attributes alone are learnt", hint="Set task.emotion: false")
     if config.speaker.representation != "none":
         raise UserError("the curve is of models without speaker vectors", hint="Leave speaker: out")
+    if config.gender.fusion != "none" or config.text.fusion != "none":
+        raise UserError("the curve is of models that hear audio alone", hint="Leave gender: and text: out")
     if not counts or min(counts) < 2:
         raise UserError("--speakers wants numbers of at least 2", value=list(counts))
     if draws < 1:

@@ -10,8 +10,11 @@ from torch import Tensor
 
 from ser.core.errors import UserError
 from ser.core.files import read_json
+from ser.core.log import get_logger
 from ser.downstream.experiment import Experiment
 from ser.downstream.saved import SavedModel
+
+logger = get_logger(__name__)
 
 
 @dataclass
@@ -59,6 +62,8 @@ class Ensemble:
                 "trained with speaker vectors, which want a speaker's other audio", file=experiment.path,
                 hint="It predicts its own data: ser predict EXPERIMENT",
             )  # fmt: skip
+        for what in models[0].side.not_in_audio():
+            logger.warning("%s: %s", experiment.path, what)
         return cls(members, models)
 
     @property

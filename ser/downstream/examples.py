@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,9 @@ from ser.core.errors import UserError
 from ser.core.files import read_yaml
 from ser.data.arks import ArkReader
 from ser.data.datadir import DataDir
-from ser.downstream.losses import MISSING_CLASS
+from ser.data.labels import VOTES
+from ser.downstream.class_losses import MISSING_CLASS
+from ser.downstream.side import Side
 from ser.downstream.standardise import by_speaker
 
 # Larger sets of pooled features are read from disk batch by batch.
@@ -115,12 +117,14 @@ class Labels:
         speakers: the speaker of each.
         classes: (N,) class indices, ``MISSING_CLASS`` where there is no label.
         targets: (N, A) attributes in the label's units, NaN where there is no label.
+        shares: (N, K) of raters' votes, NaN where there are none; None where they are not learnt.
     """
 
     utterances: list[str]
     speakers: list[str]
     classes: Tensor
     targets: Tensor
+    shares: Tensor | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         self._row_of = {utterance: row for row, utterance in enumerate(self.utterances)}
@@ -139,9 +143,11 @@ class Examples(Labels):
 
     Args:
         pooled: features, (S, L, D) each.
+        side: gender and text, where the model is told of them.
     """
 
     pooled: PooledFeatures
+    side: Side | None = field(default=None, kw_only=True)
 
 
 def statistics_needed(pooling: str, feats: Path) -> int:
@@ -167,6 +173,7 @@ def load_examples(
     attributes: Sequence[str],
     statistics: int,
     standardise: str,
+    soft: bool = False,
 ) -> Examples:
     """Features and labels of one or more data directories, one after the other.
 
@@ -176,25 +183,31 @@ def load_examples(
         attributes: names in the order of the model's outputs.
         statistics: S.
         standardise: ``speaker`` standardises each speaker's features by their own statistics.
+        soft: also the shares of raters' votes.
 
     Raises:
         UserError: when features are missing, an attribute is not declared in labels.yaml, or an
             utterance is in two sets.
     """
-    labels = load_labels([data for data, _ in sets], classes, attributes)
+    labels = load_labels([data for data, _ in sets], classes, attributes, soft)
     pooled = PooledFeatures({Path(feats): data.utterances for data, feats in sets}, statistics)
     if standardise == "speaker":
         pooled.standardise_by_speaker(labels.speakers)
-    return Examples(labels.utterances, labels.speakers, labels.classes, labels.targets, pooled)
+    return Examples(
+        labels.utterances, labels.speakers, labels.classes, labels.targets, pooled, shares=labels.shares
+    )
 
 
-def load_labels(sets: Sequence[DataDir], classes: Sequence[str], attributes: Sequence[str]) -> Labels:
+def load_labels(
+    sets: Sequence[DataDir], classes: Sequence[str], attributes: Sequence[str], soft: bool = False
+) -> Labels:
     """Labels of one or more data directories, one after the other.
 
     Args:
         sets: every label may be missing for some utterances.
         classes: names in the order of the model's outputs, or none.
         attributes: names in the order of the model's outputs.
+        soft: also the shares of raters' votes.
 
     Raises:
         UserError: when an attribute is not declared in labels.yaml, or an utterance is in two sets.
@@ -211,7 +224,16 @@ def load_labels(sets: Sequence[DataDir], classes: Sequence[str], attributes: Seq
         numbers += [index[class_of[u]] if u in class_of else MISSING_CLASS for u in data.utterances]
         columns = [_column(data, name) for name in attributes]
         targets.append(torch.tensor(columns).reshape(len(attributes), len(data.utterances)).T)
-    return Labels(utterances, speakers, torch.tensor(numbers), torch.cat(targets))
+    shares = torch.cat([_shares(data, len(classes)) for data in sets]) if soft else None
+    return Labels(utterances, speakers, torch.tensor(numbers), torch.cat(targets), shares=shares)
+
+
+def _shares(data: DataDir, num_classes: int) -> Tensor:
+    """Shares of the votes of every utterance (N, K), summing to 1; NaN where there are none."""
+    table, none = data.tables.get(f"utt2{VOTES}", {}), [math.nan] * num_classes
+    rows = [[float(part) for part in table[u].split()] if u in table else none for u in data.utterances]
+    votes = torch.tensor(rows, dtype=torch.float64)
+    return (votes / votes.sum(1, keepdim=True)).float()
 
 
 def _column(data: DataDir, name: str) -> list[float]:

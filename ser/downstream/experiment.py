@@ -15,6 +15,7 @@ from ser.data.datadir import DataDir
 from ser.data.table import read_table
 from ser.downstream.config import TrainConfig
 from ser.downstream.finetune_config import FinetuneConfig
+from ser.text.store import embeddings_fingerprint
 
 if TYPE_CHECKING:
     from ser.upstream.base import Upstream
@@ -34,6 +35,9 @@ class Sources:
         validation_feats: its features.
         test_data: the corpus's test sets; empty for cross-validation.
         test_feats: their features, in the same order.
+        text_feats: embeddings of the training set's transcripts, where the model is told of words.
+        validation_text_feats: of the validation set's.
+        test_text_feats: of the test sets', in the same order.
     """
 
     data: Path
@@ -42,6 +46,9 @@ class Sources:
     validation_feats: Path | None = None
     test_data: list[Path] = field(default_factory=list)
     test_feats: list[Path] = field(default_factory=list)
+    text_feats: Path | None = None
+    validation_text_feats: Path | None = None
+    test_text_feats: list[Path] = field(default_factory=list)
 
     def check(self) -> None:
         """Refuse a data directory without its features, or the reverse.
@@ -55,6 +62,24 @@ class Sources:
             raise UserError("--test-data and --test-feats want the same number of folders")
         if not self.test_data and self.validation_data is not None:
             raise UserError("a validation set without a test set", hint="Give --test-data and --test-feats")
+        self._check_text()
+
+    def _check_text(self) -> None:
+        """Refuse embeddings of the transcripts of some sets only."""
+        of_sets = [bool(self.text_feats), bool(self.validation_text_feats), bool(self.test_text_feats)]
+        wanted = [True, self.validation_data is not None, bool(self.test_data)]
+        if any(of_sets) and (of_sets != wanted or len(self.test_text_feats) != len(self.test_data)):
+            raise UserError(
+                "embeddings of text are wanted of every set, or of none",
+                hint="Give --text-feats, --validation-text-feats and --test-text-feats",
+            )
+
+    def text_pairs(self) -> dict[str, Path]:
+        """Source name -> embeddings of its transcripts; empty where there are none."""
+        if self.text_feats is None:
+            return {}
+        found = [self.text_feats, self.validation_text_feats, *self.test_text_feats]
+        return dict(zip(self.pairs(), [each for each in found if each is not None], strict=True))
 
     def pairs(self) -> dict[str, tuple[Path, Path]]:
         """Source name -> (data directory, features): ``train``, ``validation``, each test set by name."""
@@ -76,6 +101,8 @@ class Sources:
             for part in ("meta.yaml", "pooled_mean.scp"):
                 if (feats / part).is_file():
                     digest.update(sha256(feats / part).encode())
+        for name, feats in self.text_pairs().items():
+            digest.update(f"text of {name} {embeddings_fingerprint(feats)}".encode())
         return digest.hexdigest()
 
 
@@ -210,7 +237,11 @@ def training_fingerprint(config: TrainConfig | FinetuneConfig, sources: str) -> 
         config: the options.
         sources: fingerprint of the data, and of features or upstream.
     """
-    text = json.dumps([asdict(config), sources], sort_keys=True)
+    options = asdict(config)
+    for group in ("gender", "text"):  # off, they change nothing: experiments of older releases stay trained
+        if group in options and options[group]["fusion"] == "none":
+            del options[group]
+    text = json.dumps([options, sources], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

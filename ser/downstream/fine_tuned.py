@@ -7,7 +7,7 @@ the base upstream, by the hash of its weights. Both together are the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from ser.core.errors import UserError
 from ser.downstream.audio_batches import AudioSet, divide, read_batch
 from ser.downstream.end_to_end import EndToEnd, Waves
-from ser.downstream.finetune_config import EncoderConfig, InterpreterConfig
+from ser.downstream.finetune_config import EncoderConfig, InterpreterConfig, PoolingConfig
 from ser.downstream.saved import Scale, in_label_units
 from ser.engine.checkpoint import read_metadata, read_state, save_state
 from ser.engine.effective_batch import MicroBatch, gather_vectors
@@ -38,12 +38,14 @@ class FineTuned:
         interpreter: the options that the head was built with.
         classes: names of the first K outputs.
         attributes: names of the others, each with the scale it was learnt on.
+        pooling: the options that the pooling was built with.
     """
 
     model: EndToEnd
     interpreter: InterpreterConfig
     classes: list[str]
     attributes: dict[str, Scale]
+    pooling: PoolingConfig = field(default_factory=PoolingConfig)
 
     def predict_audio(
         self, audio: AudioSet, utterances: Sequence[str], micro_seconds: float, accelerator: Accelerator
@@ -68,7 +70,7 @@ class FineTuned:
             with accelerator.autocast():
                 return self.model.embed(waves)
 
-        model, dim, vectors = self.model.eval(), audio.upstream.info.dim, []
+        model, dim, vectors = self.model.eval(), self.model.dim, []
         groups = [utterances[i : i + PREDICTION_BATCH] for i in range(0, len(utterances), PREDICTION_BATCH)]
         with torch.no_grad():
             for batch, micro in prefetch(read, groups, 1):
@@ -83,6 +85,7 @@ class FineTuned:
             "kind": KIND,
             "upstream": {"tag": info.tag, "family": info.family, "checkpoint": info.checkpoint},
             "encoder": asdict(self.model.config),
+            "pooling": asdict(self.pooling),
             "interpreter": asdict(self.interpreter),
             "classes": self.classes,
             "attributes": {name: asdict(scale) for name, scale in self.attributes.items()},
@@ -114,9 +117,12 @@ class FineTuned:
         attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
         interpreter = InterpreterConfig(**metadata["interpreter"])
         outputs = len(metadata["classes"]) + len(attributes)
-        model = EndToEnd(upstream, EncoderConfig(**metadata["encoder"]), interpreter, outputs, speakers)
+        encoder = EncoderConfig.from_plain(metadata["encoder"])
+        pooling = PoolingConfig(**metadata.get("pooling", {}))  # models of before had none
+        model = EndToEnd(upstream, encoder, interpreter, outputs, speakers, pooling)
         try:
             model.load_trained_state(read_state(path))
         except RuntimeError as error:
             raise UserError("the checkpoint does not fit the model", file=path, value=error) from None
-        return cls(model.eval(), interpreter, metadata["classes"], attributes)
+        model.merge_adapters()
+        return cls(model.eval(), interpreter, metadata["classes"], attributes, pooling)

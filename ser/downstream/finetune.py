@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,6 +13,7 @@ from ser.core.environment import describe as describe_environment
 from ser.core.files import remove_leftovers, write_json, write_yaml
 from ser.core.log import clock, get_logger, log_to_file
 from ser.core.seed import derive_seed
+from ser.downstream.attm import AttentiveMerge
 from ser.downstream.audio_batches import AudioSet
 from ser.downstream.examples import Labels, load_labels
 from ser.downstream.experiment import AudioSources, Experiment, load_sets, training_fingerprint, write_info
@@ -21,7 +22,8 @@ from ser.downstream.finetune_fit import FineTuning
 from ser.downstream.finetune_state import FILE as STATE
 from ser.downstream.fit import Task
 from ser.downstream.protocol import Fold, describe, validation_splits
-from ser.downstream.train import check_task, make_folds, pending_folds
+from ser.downstream.train import check_task, check_validation, make_folds, pending_folds
+from ser.downstream.validated import write_validated
 from ser.engine.loop import make_parallel
 from ser.engine.peak import peak_memory, start_peak
 from ser.features.extract import share_machine
@@ -61,7 +63,8 @@ def finetune_experiment(
     sets = load_sets(sources)
     data = sets["train"][0]
     task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
-    check_task(task, data)
+    check_task(task, data, config.task.soft)
+    check_validation(task, data, sets["validation"][0] if "validation" in sets else None)
     folds = make_folds(sets)
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
     share_machine(jobs)
@@ -72,7 +75,8 @@ def finetune_experiment(
     audio = AudioSet.load([loaded for loaded, _ in sets.values()], upstream, sources.skip_broken)
     audio.check_speakers()
     learnt_from = [sets[name][0] for name in ("train", "validation") if name in sets]
-    labels = load_labels(learnt_from, task.classes, task.attributes)
+    labels = load_labels(learnt_from, task.classes, task.attributes, config.task.soft)
+    ranges = {name: (each.min, each.max) for name, each in data.labels.attributes.items()}
     fingerprint = training_fingerprint(config, sources.fingerprint(upstream))
     pending = pending_folds(experiment, folds, fingerprint, seed, only_fold, job, jobs)
     accelerator.wait_for_everyone()
@@ -90,7 +94,7 @@ def finetune_experiment(
     for number, fold in enumerate(pending):
         if number:  # the one before has trained the encoder
             audio.upstream = start_from(sources, accelerator)
-        finetune_fold(fold, config, task, labels, audio, experiment, seed, fingerprint, accelerator)
+        finetune_fold(fold, config, task, labels, audio, experiment, seed, fingerprint, accelerator, ranges)
     accelerator.end_training()
 
 
@@ -104,6 +108,7 @@ def finetune_fold(
     seed: int,
     fingerprint: str,
     accelerator: Accelerator,
+    ranges: Mapping[str, tuple[float, float]],
 ) -> None:
     """Train and save one fold: model.safetensors, then fit.json, which marks it finished."""
     folder, main = experiment.fold_dir(seed, fold.name), accelerator.is_main_process
@@ -112,14 +117,15 @@ def finetune_fold(
         fold_seed = derive_seed(seed, "fold", fold.name)
         [(learn, validate)] = validation_splits(fold, audio.speaker_of, config.validation, fold_seed)
         start_peak(accelerator.device)
-        fit = FineTuning(config, task, labels, audio, learn, validate, fold_seed, accelerator)
+        fit = FineTuning(config, task, labels, audio, learn, validate, fold_seed, accelerator, ranges)
         logger.info(
             "fold %s: %d utterances to learn from, %d to validate on, %d parameters trained",
             fold.name, len(fit.learn), len(fit.validate), fit.model.trained_parameters(),
         )  # fmt: skip
         found = fit.run(folder, fingerprint)
-        best = found.best
+        best, validated = found.best, fit.best_predictions()
         if main:
+            write_validated(folder, task.classes, task.attributes, validated)
             remove_leftovers(folder)
             fit.result.save(folder / "model.safetensors", found.best_state)
             write_json(
@@ -170,8 +176,10 @@ def describe_upstream(upstream: Upstream, precision: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def layer_weights(fit: FineTuning, state: dict[str, torch.Tensor]) -> list[float]:
-    """The weights of hidden states in the best epoch's model; they sum to one."""
+def layer_weights(fit: FineTuning, state: dict[str, torch.Tensor]) -> list[float] | None:
+    """The weights of hidden states in the best epoch's model, summing to one; AttM has an utterance's own."""
+    if isinstance(fit.model.layers, AttentiveMerge):
+        return None
     scores = state.get("layers.scores")
     weights = fit.model.layers.weights() if scores is None else scores.softmax(0)
     return weights.tolist()

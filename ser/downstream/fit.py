@@ -16,12 +16,15 @@ from torch import Tensor
 from ser.core.log import get_logger
 from ser.core.seed import derive_seed, seed_everything
 from ser.data.speakers import is_known
+from ser.downstream.class_losses import MISSING_CLASS, class_weights, share_weights
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, Labels
 from ser.downstream.heads import settle_batchnorm
-from ser.downstream.losses import MISSING_CLASS, class_weights, task_loss
+from ser.downstream.losses import task_loss
 from ser.downstream.model import UtteranceModel
 from ser.downstream.saved import SavedModel, fit_scale
+from ser.downstream.side import Side
+from ser.downstream.side_config import SideOptions
 from ser.downstream.voices import Voices
 from ser.engine.loop import BestEpoch, train_epochs
 from ser.metrics.categorical import confusion, uar, wa
@@ -82,6 +85,7 @@ class Fit:
         self.config, self.task, self.examples, self.rows = config, task, examples, rows
         self.accelerator = accelerator
         self._order = torch.Generator().manual_seed(seed)
+        self._hides = torch.Generator().manual_seed(derive_seed(seed, "hide"))
         self._passes = itertools.chain.from_iterable(self._pass() for _ in itertools.count())
         model = self._new_model() if start is None else copy.deepcopy(start.model)
         options = config.optimizer
@@ -98,6 +102,7 @@ class Fit:
             task.classes,
             dict(zip(task.attributes, scales, strict=True)),
             config.speaker if start is None else start.speaker,
+            self._side_options() if start is None else start.side,
         )
         mean = torch.tensor([scale.mean for scale in scales])
         deviation = torch.tensor([scale.deviation for scale in scales])
@@ -108,9 +113,12 @@ class Fit:
         self._utterance_weights = None
         if utterance_weights is not None:
             self._utterance_weights = utterance_weights.to(accelerator.device)
-        self._weights = None
+        self._weights, self._share_weights = None, None
+        self._shares = None if examples.shares is None else examples.shares.to(accelerator.device)
         if task.classes and config.task.class_weights == "balanced":
             self._weights = class_weights(examples.classes[rows], len(task.classes)).to(accelerator.device)
+            if examples.shares is not None:
+                self._share_weights = share_weights(examples.shares[rows]).to(accelerator.device)
 
     def epochs(self) -> Iterator[float]:
         """Train epoch by epoch; yields each epoch's mean loss."""
@@ -127,10 +135,19 @@ class Fit:
         pooled = self.examples.pooled
         names = sorted({each for row in self.rows.tolist() if is_known(each := self.examples.speakers[row])})
         speaker = self.config.speaker
-        model = UtteranceModel(self.config.model, pooled.shape, self.task.outputs, speaker, names)
+        side = self._side_options()
+        model = UtteranceModel(self.config.model, pooled.shape, self.task.outputs, speaker, names, side)
+        if model.side is not None and model.side.text is not None:
+            model.side.text.fit(self.examples.side.text[self.rows])
         if self.config.model.standardise in ("global", "quantile"):
             model.standardiser.fit(pooled.take(part) for part in self.rows.split(PREDICTION_BATCH))
         return model
+
+    def _side_options(self) -> SideOptions:
+        """What the model is told beside the sound."""
+        side = self.examples.side
+        dim = 0 if side is None or side.text is None else side.text.shape[1]
+        return SideOptions(self.config.gender, self.config.text, dim)
 
     @torch.inference_mode()
     def predict(self, rows: Tensor) -> Tensor:
@@ -155,18 +172,28 @@ class Fit:
 
     def _loss(self, model: torch.nn.Module, rows: Tensor) -> Tensor:
         """The objective of one batch."""
-        return task_loss(
-            model.head(self._vectors(model, rows)),
+        side = self._side(rows)
+        told = side and side.hidden(self.result.side, self._hides)
+        loss = task_loss(
+            model.head(self._vectors(model, rows, told)),
             self._classes[rows],
             self._targets[rows],
             self._weights,
             self.config.task,
             None if self._utterance_weights is None else self._utterance_weights[rows],
+            None if self._shares is None else self._shares[rows],
+            self._share_weights,
         )
+        return loss if side is None else loss + model.side_loss(self._features(rows), side)
 
-    def _vectors(self, model: UtteranceModel, rows: Tensor) -> Tensor:
-        """What the head sees of some rows: (n,) -> (n, S D), or wider."""
-        return model.merge(self._features(rows), model.speaker_vectors(self._voices, rows))
+    def _vectors(self, model: UtteranceModel, rows: Tensor, side: Side | None = None) -> Tensor:
+        """What the head sees of some rows: (n,) -> (n, S D), or wider; ``side``: if not all that is known."""
+        side = side or self._side(rows)
+        return model.merge(self._features(rows), model.speaker_vectors(self._voices, rows), side)
+
+    def _side(self, rows: Tensor) -> Side | None:
+        """Gender and text of some rows; None for models without."""
+        return self.examples.side and self.examples.side.take(rows, self.accelerator.device)
 
     @torch.no_grad()
     def _hear_speakers(self) -> Voices | None:
@@ -182,6 +209,8 @@ class Fit:
         """What of the model follows from its weights: speakers' voices, BatchNorm's statistics."""
         model = self.result.model
         model.remember(self._voices)
+        if model.side is not None:
+            model.side.eval()
         if any(isinstance(module, torch.nn.BatchNorm1d) for module in model.head.modules()):
             # One batch, since the statistics are to be those of all utterances.
             parts = self.rows.split(PREDICTION_BATCH)
@@ -216,6 +245,7 @@ class Choice:
         config: the configuration with them set.
         best: the epoch, its metric and the curve.
         best_model: the best epoch's model where one split decided; None where it is to be trained again.
+        predictions: of the validation rows of all splits in the best epoch, (M, K + A), in their order.
         trials: every candidate with its metric and epoch.
     """
 
@@ -223,6 +253,7 @@ class Choice:
     config: TrainConfig
     best: BestEpoch
     best_model: SavedModel | None
+    predictions: Tensor | None = None
     trials: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -250,19 +281,21 @@ def choose(
             Fit(candidate, task, examples, learn, derive_seed(seed, "split", number), accelerator)
             for number, (learn, _) in enumerate(splits)
         ]
-        best, model = best_epoch(fits, [validate for _, validate in splits])
+        best, model, predictions = best_epoch(fits, [validate for _, validate in splits])
         trials.append({"options": options, "metric": best.value, "epoch": best.epoch})
         if options:
             shown = ", ".join(f"{name} {value}" for name, value in options.items())
             logger.info("  %s: %.4f at epoch %d", shown, best.value, best.epoch)
         if chosen is None or best.value > chosen.best.value:
-            chosen = Choice(options, candidate, best, model)
+            chosen = Choice(options, candidate, best, model, predictions)
     assert chosen is not None  # candidates() yields at least one
     chosen.trials = trials
     return chosen
 
 
-def best_epoch(fits: Sequence[Fit], validation: Sequence[Tensor]) -> tuple[BestEpoch, SavedModel | None]:
+def best_epoch(
+    fits: Sequence[Fit], validation: Sequence[Tensor]
+) -> tuple[BestEpoch, SavedModel | None, Tensor | None]:
     """Train to the best epoch by validation.
 
     The trainings of several splits advance epoch by epoch together, and their validation predictions
@@ -273,21 +306,31 @@ def best_epoch(fits: Sequence[Fit], validation: Sequence[Tensor]) -> tuple[BestE
         validation: the rows that each is validated on.
 
     Returns:
-        The best epoch, and its model where there is one split.
+        The best epoch, its model where there is one split, and its predictions (M, K + A).
     """
-    best, model = BestEpoch(fits[0].config.optimizer.patience), None
+    best, model, kept = BestEpoch(fits[0].config.optimizer.patience), None, None
     for epoch, losses in enumerate(zip(*(fit.epochs() for fit in fits), strict=True), start=1):
-        value = pooled_metric(fits, validation)
-        if best.update(epoch, sum(losses) / len(losses), value) and len(fits) == 1:
-            model = copy.deepcopy(fits[0].result)
+        predictions = pooled_predictions(fits, validation)
+        value = pooled_metric(fits, validation, predictions)
+        if best.update(epoch, sum(losses) / len(losses), value):
+            kept = predictions
+            model = copy.deepcopy(fits[0].result) if len(fits) == 1 else None
         if best.exhausted(epoch):
             break
-    return best, model
+    return best, model, kept
 
 
-def pooled_metric(fits: Sequence[Fit], validation: Sequence[Tensor]) -> float:
-    """The validation metric of all splits' predictions together; arguments as those of ``best_epoch``."""
-    predictions = torch.cat([fit.predict(rows) for fit, rows in zip(fits, validation, strict=True)])
+def pooled_predictions(fits: Sequence[Fit], validation: Sequence[Tensor]) -> Tensor:
+    """All splits' validation predictions (M, K + A); arguments as those of ``best_epoch``."""
+    return torch.cat([fit.predict(rows) for fit, rows in zip(fits, validation, strict=True)])
+
+
+def pooled_metric(
+    fits: Sequence[Fit], validation: Sequence[Tensor], predictions: Tensor | None = None
+) -> float:
+    """The validation metric of ``pooled_predictions``, which are made where they are not given."""
+    if predictions is None:
+        predictions = pooled_predictions(fits, validation)
     first = fits[0]
     metric = first.config.validation.metric
     return validation_metric(predictions, first.examples, torch.cat(list(validation)), first.task, metric)

@@ -52,25 +52,41 @@ def make_head(config: ModelConfig, tokens: Sequence[int], outputs: int) -> nn.Mo
     return nn.Sequential(*layers)
 
 
-def make_interpreter(hidden: Sequence[int], dropout: float, inputs: int, outputs: int) -> nn.Sequential:
+def make_interpreter(
+    hidden: Sequence[int],
+    dropout: float,
+    inputs: int,
+    outputs: int,
+    norm: str = "batch",
+    input_dropout: float = 0.0,
+    start: str = "zero",
+) -> nn.Sequential:
     """The interpreter of PAPT: FC 128, ReLU, dropout, BatchNorm, FC 32, ReLU, dropout, BatchNorm, FC out.
 
     Source: Tran, Yin and Soleymani, Interspeech 2023, arXiv 2309.02418. Dropout and initial values are open
-    there; the last layer starts at zero, as in the other heads.
+    there; the last layer starts at zero, as in the other heads. With ``layer``, and dropout before it, it is
+    the head of the Odyssey 2024 baseline: dropout, FC 1024, LayerNorm, ReLU, dropout, FC out.
 
     Args:
         hidden: widths, ``(128, 32)`` in the paper.
         dropout: after each ReLU.
         inputs: size of the utterance vector.
         outputs: number of classes plus attributes.
+        norm: ``batch``, ``layer`` (before the ReLU) or ``none``.
+        input_dropout: of the utterance vector.
+        start: of the last FC, ``zero`` or ``random``.
     """
-    layers: list[nn.Module] = []
+    layers: list[nn.Module] = [nn.Dropout(input_dropout)] if input_dropout else []
     for width in hidden:
-        layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout), nn.BatchNorm1d(width)]
+        layers.append(nn.Linear(inputs, width))
+        layers += [nn.LayerNorm(width)] if norm == "layer" else []
+        layers += [nn.ReLU(), nn.Dropout(dropout)]
+        layers += [nn.BatchNorm1d(width)] if norm == "batch" else []
         inputs = width
     last = nn.Linear(inputs, outputs)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
+    if start == "zero":
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
     return nn.Sequential(*layers, last)
 
 

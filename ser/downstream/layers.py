@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +29,10 @@ class LayerWeights(nn.Module):
         """(..., L, D) -> (..., D)."""
         return (x * self.weights()[:, None]).sum(-2)
 
+    def merge(self, states: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """The same of L hidden states ``(B, F, D)``: frames ``(B, F, D)``. ``lengths`` do not matter."""
+        return sum(weight * state for weight, state in zip(self.weights(), states, strict=True))
+
 
 class SingleLayer(nn.Module):
     """One layer of L, by number; negative numbers count from the end.
@@ -50,3 +56,7 @@ class SingleLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., L, D) -> (..., D)."""
         return x[..., self.layer, :]
+
+    def merge(self, states: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """The layer's hidden state ``(B, F, D)``. ``lengths`` do not matter."""
+        return states[self.layer]

@@ -1,27 +1,17 @@
-"""Objectives: weighted cross-entropy for classes, 1 - CCC for attributes; a missing label adds nothing."""
+"""The objective of a batch: terms for classes, votes and attributes; a missing label adds nothing.
+
+    L = w_e L_class + w_s KL(votes, p) + w_a mean over attributes of (1 - CCC)
+
+with the terms of classes as ``class_losses`` has them.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from ser.downstream.class_losses import class_loss, soft_label_loss
 from ser.downstream.config import TaskConfig
-
-MISSING_CLASS = -1
-
-
-def class_weights(classes: Tensor, num_classes: int) -> Tensor:
-    """Inverse-frequency weights N / (K N_c); a class without examples gets 0.
-
-    Args:
-        classes: (N,) class indices, ``MISSING_CLASS`` where there is no label.
-        num_classes: K.
-    """
-    known = classes[classes != MISSING_CLASS]
-    counts = torch.bincount(known, minlength=num_classes).double()
-    weights = len(known) / (num_classes * counts.clamp_min(1))
-    return torch.where(counts > 0, weights, torch.zeros_like(weights)).float()
 
 
 def concordance_cc(prediction: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -75,6 +65,8 @@ def task_loss(
     weights: Tensor | None,
     task: TaskConfig,
     utterance_weights: Tensor | None = None,
+    shares: Tensor | None = None,
+    share_weights: Tensor | None = None,
 ) -> Tensor:
     """The objective of a batch.
 
@@ -83,42 +75,20 @@ def task_loss(
         classes: (B,) indices, ``MISSING_CLASS`` where there is no label.
         targets: (B, A), NaN where a label is missing, in the outputs' units.
         weights: (K,) class weights, or None for none.
-        task: which terms, smoothing and weight.
+        task: which terms, their options and weights.
         utterance_weights: (B,), not negative; None for 1 each.
+        shares: (B, K) of raters' votes, NaN where there are none; None where they are not learnt.
+        share_weights: (K,) class weights of the votes, or None for none.
     """
     num_classes = outputs.shape[1] - targets.shape[1]
+    scores, values = outputs[:, :num_classes], outputs[:, num_classes:]
     loss = outputs.sum() * 0
-    if num_classes and bool((classes != MISSING_CLASS).any()):
-        scores = outputs[:, :num_classes]
-        loss = loss + _cross_entropy(scores, classes, weights, task.label_smoothing, utterance_weights)
+    if num_classes and task.emotion_weight:
+        hard = class_loss(scores, classes, weights, utterance_weights, task.label_smoothing, task.focal_gamma)
+        loss = loss + task.emotion_weight * hard
+    if num_classes and shares is not None:
+        loss = loss + task.soft_weight * soft_label_loss(scores, shares, share_weights, utterance_weights)
     if targets.shape[1]:
         weight = task.attribute_weight if num_classes else 1.0
-        loss = loss + weight * ccc_loss(outputs[:, num_classes:], targets, utterance_weights)
+        loss = loss + weight * ccc_loss(values, targets, utterance_weights)
     return loss
-
-
-def _cross_entropy(
-    scores: Tensor,
-    classes: Tensor,
-    weights: Tensor | None,
-    smoothing: float,
-    utterance_weights: Tensor | None,
-) -> Tensor:
-    """Weighted mean of -log p over labelled utterances: sum_i u_i w_c(i) l_i / sum_i u_i w_c(i).
-
-    Args:
-        scores: (B, K).
-        classes: (B,).
-        weights: (K,), or None.
-        smoothing: share of the probability spread over all classes.
-        utterance_weights: (B,), or None.
-    """
-    options = {"weight": weights, "ignore_index": MISSING_CLASS, "label_smoothing": smoothing}
-    if utterance_weights is None:
-        return F.cross_entropy(scores, classes, **options)
-    # Of each utterance w_c l already, and 0 where there is no label.
-    losses = F.cross_entropy(scores, classes, reduction="none", **options)
-    known = (classes != MISSING_CLASS).to(scores.dtype)
-    of_class = known if weights is None else known * weights[classes.clamp_min(0)]
-    total = (utterance_weights * of_class).sum()
-    return (utterance_weights * losses).sum() / total if float(total) > 0 else scores.sum() * 0

@@ -11,6 +11,9 @@ from ser.downstream.config import ModelConfig
 from ser.downstream.heads import make_head
 from ser.downstream.layers import LayerWeights, SingleLayer
 from ser.downstream.pooling import masked_mean, pooled_statistics
+from ser.downstream.side import Side
+from ser.downstream.side_branch import SideBranch, widen
+from ser.downstream.side_config import SideOptions
 from ser.downstream.speaker import SpeakerBranch, token_sizes
 from ser.downstream.speaker_config import SpeakerConfig
 from ser.downstream.standardise import NormalScores, Standardiser
@@ -26,7 +29,8 @@ class UtteranceModel(nn.Module):
     merged frames; with S = 2 and one layer, exactly its mean and deviation; with S = 2 and learned
     weights it is the approximation ``std_per_layer``.
 
-    A speaker's vector p_s, where there is one, joins the merged statistics before the head.
+    A speaker's vector p_s, where there is one, joins the merged statistics before the head; gender and words
+    condition them, or are set beside the vector.
 
     Args:
         config: the model's options.
@@ -34,6 +38,7 @@ class UtteranceModel(nn.Module):
         outputs: number of classes plus attributes.
         speaker: what the model is told of the speaker.
         speakers: the training speakers, for learned embeddings.
+        side: what it is told of gender and words.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class UtteranceModel(nn.Module):
         outputs: int,
         speaker: SpeakerConfig | None = None,
         speakers: Sequence[str] = (),
+        side: SideOptions | None = None,
     ) -> None:
         super().__init__()
         self.statistics, num_layers, dim = shape
@@ -56,23 +62,36 @@ class UtteranceModel(nn.Module):
         self.speaker = None
         if told.representation != "none":
             self.speaker = SpeakerBranch(told, speakers, self.statistics, dim)
+        self.side = None
+        if side:
+            self.side = SideBranch(side, shape)
+            if self.side.widths:
+                widen(self.head, self.side.widths)
 
-    def embed(self, pooled: Tensor, speakers: Tensor | None = None) -> Tensor:
+    def embed(self, pooled: Tensor, speakers: Tensor | None = None, side: Side | None = None) -> Tensor:
         """The utterance vector that the head sees, that of ``merge``."""
-        return self.merge(self.standardiser(pooled), speakers)
+        return self.merge(self.standardiser(pooled), speakers, side)
 
-    def merge(self, standardised: Tensor, speakers: Tensor | None = None) -> Tensor:
+    def merge(self, standardised: Tensor, speakers: Tensor | None = None, side: Side | None = None) -> Tensor:
         """The same from standardised statistics, which training computes once.
 
         Args:
             standardised: (B, S, L, D).
             speakers: (B, S D) of ``speaker_vectors``, where the model is told of speakers.
+            side: gender and text of the utterances; None where nothing is known.
 
         Returns:
-            (B, S D), or wider by what the speaker adds.
+            (B, S D), or wider by what speaker, gender and text add.
         """
-        merged = self.layers(standardised)
-        return merged.flatten(1) if self.speaker is None else self.speaker.join(merged, speakers)
+        merged, beside = self.layers(standardised), None
+        if self.side is not None:
+            merged, beside = self.side(merged, standardised, side)
+        vector = merged.flatten(1) if self.speaker is None else self.speaker.join(merged, speakers)
+        return vector if beside is None else torch.cat([vector, beside], dim=1)
+
+    def side_loss(self, standardised: Tensor, side: Side | None) -> Tensor | float:
+        """The side tasks' weighted loss, of standardised statistics (B, S, L, D); 0 for models without."""
+        return 0.0 if self.side is None or side is None else self.side.loss(self.layers(standardised), side)
 
     def speaker_vectors(self, voices: Voices | None, rows: Tensor) -> Tensor | None:
         """p_s of the speakers of some utterances, 0 where nobody is known; None for models without.
@@ -100,9 +119,9 @@ class UtteranceModel(nn.Module):
         if self.speaker is not None:
             self.speaker.remember(voices.speakers, self.layers(voices.statistics).flatten(1))
 
-    def forward(self, pooled: Tensor, speakers: Tensor | None = None) -> Tensor:
+    def forward(self, pooled: Tensor, speakers: Tensor | None = None, side: Side | None = None) -> Tensor:
         """Class scores, then attribute values: (B, S, L, D) -> (B, K + A)."""
-        return self.head(self.embed(pooled, speakers))
+        return self.head(self.embed(pooled, speakers, side))
 
     def forward_frames(self, layers: Sequence[Tensor], lengths: Tensor) -> Tensor:
         """The same prediction from frames: L tensors (B, F, D) and lengths (B,) -> (B, K + A).
@@ -117,9 +136,9 @@ class UtteranceModel(nn.Module):
         return self.head(masked_mean(merged, lengths))
 
     def parameter_groups(self, lr: float, weight_decay: float, layer_weights_factor: float) -> list[dict]:
-        """Optimiser groups: matrices of head and speaker; biases and layer weights, which do not decay."""
+        """Optimiser groups: matrices; biases and layer weights, which do not decay."""
         merging = list(self.layers.parameters())
-        others = [*self.head.parameters(), *(self.speaker.parameters() if self.speaker else ())]
+        others = [p for part in (self.head, self.speaker, self.side) if part for p in part.parameters()]
         matrices = [p for p in others if p.dim() > 1]
         biases = [p for p in others if p.dim() == 1]
         groups = [

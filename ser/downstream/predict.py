@@ -21,6 +21,7 @@ from ser.downstream.experiment import AudioSources, Experiment, Sources, load_se
 from ser.downstream.fit import PREDICTION_BATCH
 from ser.downstream.protocol import Part
 from ser.downstream.saved import SavedModel
+from ser.downstream.side import Side, load_side
 from ser.downstream.train import make_folds
 from ser.downstream.voices import Voices
 
@@ -75,6 +76,11 @@ def predict_experiment(
     enrolment = config.speaker.enrolment if isinstance(config, TrainConfig) else None
     fits = {folder: read_json(folder / "fit.json") for folder in experiment.fold_dirs()}
     for folder, fit in fits.items():
+        if not (folder / "model.safetensors").is_file():
+            raise UserError(
+                "no model here: these predictions were made of other experiments'", file=folder,
+                hint="Predict those, and run 'ser fuse', 'ser calibrate' or 'ser adapt' again",
+            )  # fmt: skip
         if fit["fingerprint"] != predictor.fingerprint or fit["fold"] not in folds:
             raise UserError(
                 "trained on other data, features or options than there are now",
@@ -130,9 +136,10 @@ class FeaturePredictor:
     """
 
     def __init__(self, config: TrainConfig, sources: Sources, sets: dict[str, tuple[DataDir, Path]]) -> None:
-        self.config, self.sets = config, sets
+        self.config, self.sets, self.text_feats = config, sets, sources.text_pairs()
         self.fingerprint = training_fingerprint(config, sources.fingerprint())
         self._loaded: dict[str, Examples] = {}
+        self._sides: dict[str, Side | None] = {}
 
     def load(self, path: Path) -> None:
         """Take up a fold's model."""
@@ -142,10 +149,15 @@ class FeaturePredictor:
     def predict(self, part: Part) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Utterances, their vectors ``(n, S D)`` and predictions ``(n, K + A)``."""
         examples, model = self._examples(part.source), self.saved.model
-        voices = self._voices(part.source)
+        voices, side = self._voices(part.source), self._side(part.source)
         rows = examples.rows(part.utterances).split(PREDICTION_BATCH)
         vectors = torch.cat(
-            [model.embed(examples.pooled.take(some), model.speaker_vectors(voices, some)) for some in rows]
+            [
+                model.embed(
+                    examples.pooled.take(some), model.speaker_vectors(voices, some), side and side.take(some)
+                )
+                for some in rows
+            ]
         )
         return part.utterances, vectors.numpy(), self.saved.predict(vectors).numpy()
 
@@ -157,6 +169,13 @@ class FeaturePredictor:
                 [self.sets[source]], [], [], self.saved.shape[0], standardise
             )
         return self._loaded[source]
+
+    def _side(self, source: str) -> Side | None:
+        """Gender and text of a data directory."""
+        if source not in self._sides:
+            told = [(self.sets[source][0], self.text_feats.get(source))]
+            self._sides[source] = load_side(told, self.saved.side)
+        return self._sides[source]
 
     def _voices(self, source: str) -> Voices | None:
         """Statistics of a data directory's speakers; of test speakers, from the set they are enrolled on."""

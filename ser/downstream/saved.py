@@ -11,6 +11,7 @@ from torch import Tensor
 from ser.core.errors import UserError
 from ser.downstream.config import ModelConfig
 from ser.downstream.model import UtteranceModel
+from ser.downstream.side_config import GenderConfig, SideOptions, TextConfig
 from ser.downstream.speaker_config import SpeakerConfig
 from ser.engine.checkpoint import load_state, read_metadata, save_model
 
@@ -33,6 +34,11 @@ def fit_scale(values: Tensor) -> Scale:
     mean = float(known.mean()) if len(known) else 0.0
     deviation = float(known.std(correction=0)) if len(known) else 1.0
     return Scale(mean, deviation if deviation > 0 else 1.0)
+
+
+def range_scale(least: float, most: float) -> Scale:
+    """The scale of (y - least) / (most - least), with the corpus's ends of an attribute."""
+    return Scale(least, most - least)
 
 
 def in_label_units(outputs: Tensor, attributes: dict[str, Scale]) -> Tensor:
@@ -59,6 +65,7 @@ class SavedModel:
         classes: names of the first K outputs.
         attributes: names of the others, each with the scale it was learnt on.
         speaker: what it is told of the speaker.
+        side: what it is told of gender and words.
     """
 
     model: UtteranceModel
@@ -67,6 +74,7 @@ class SavedModel:
     classes: list[str]
     attributes: dict[str, Scale]
     speaker: SpeakerConfig = field(default_factory=SpeakerConfig)
+    side: SideOptions = field(default_factory=SideOptions)
 
     def predict(self, vectors: Tensor) -> Tensor:
         """Class probabilities, then attributes in the label's units: (n, S D) of ``embed`` -> (n, K + A)."""
@@ -82,6 +90,8 @@ class SavedModel:
         }
         if self.model.speaker is not None:
             metadata |= {"speaker": asdict(self.speaker), "speakers": self.model.speaker.speakers}
+        if self.side:
+            metadata["side"] = asdict(self.side)
         save_model(path, self.model, metadata)
 
     @classmethod
@@ -101,7 +111,10 @@ class SavedModel:
         classes = metadata["classes"]
         attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
         speaker, speakers = SpeakerConfig(**metadata.get("speaker", {})), metadata.get("speakers", [])
+        side, told = SideOptions(), metadata.get("side")
+        if told:
+            side = SideOptions(GenderConfig(**told["gender"]), TextConfig(**told["text"]), told["text_dim"])
         outputs = len(classes) + len(attributes)
-        model = UtteranceModel(config, metadata["shape"], outputs, speaker, speakers)
+        model = UtteranceModel(config, metadata["shape"], outputs, speaker, speakers, side)
         load_state(path, model)
-        return cls(model.eval(), config, tuple(metadata["shape"]), classes, attributes, speaker)
+        return cls(model.eval(), config, tuple(metadata["shape"]), classes, attributes, speaker, side)

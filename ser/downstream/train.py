@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -13,11 +14,15 @@ from ser.core.files import read_json, read_yaml, write_json, write_yaml
 from ser.core.log import Progress, clock, get_logger, log_to_file
 from ser.core.seed import derive_seed
 from ser.data.datadir import DataDir
+from ser.data.labels import VOTES
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, check_attribute, load_examples, statistics_needed
 from ser.downstream.experiment import Experiment, Sources, load_sets, training_fingerprint, write_info
 from ser.downstream.fit import Task, choose, train_chosen
 from ser.downstream.protocol import Fold, cross_validation, describe, fixed_sets, validation_splits
+from ser.downstream.side import check_side, load_side, text_dim
+from ser.downstream.side_config import SideOptions
+from ser.downstream.validated import write_validated
 from ser.engine.loop import make_accelerator
 from ser.engine.peak import peak_memory, start_peak
 
@@ -48,12 +53,16 @@ def train_experiment(
         UserError: for anything the user can mend.
     """
     config.check()
+    sources = told_sources(config, sources)
     sources.check()
     sets = load_sets(sources)
     data, feats = sets["train"]
     task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
-    check_task(task, data)
+    check_task(task, data, config.task.soft)
+    check_validation(task, data, sets["validation"][0] if "validation" in sets else None)
     config.speaker.check_sets([name for name in sets if name not in ("train", "validation")])
+    side, text_feats = side_options(config, sources), sources.text_pairs()
+    check_side(side, data, [loaded for name, (loaded, _) in sets.items() if name != "train"])
     folds = make_folds(sets)
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
     statistics = statistics_needed(config.model.pooling, feats)
@@ -73,13 +82,16 @@ def train_experiment(
     pending = pending_folds(experiment, folds, fingerprint, seed, only_fold, job, jobs)
     if not pending:
         return
+    learnt = [name for name in ("train", "validation") if name in sets]
     examples = load_examples(
-        [sets[name] for name in ("train", "validation") if name in sets],
+        [sets[name] for name in learnt],
         task.classes,
         task.attributes,
         statistics,
         config.model.standardise,
+        config.task.soft,
     )
+    examples.side = load_side([(sets[name][0], text_feats.get(name)) for name in learnt], side)
     state, accelerator = Progress(len(pending), f"train {experiment.path.name}"), make_accelerator()
     for fold in pending:
         folder = experiment.fold_dir(seed, fold.name)
@@ -141,6 +153,10 @@ def train_fold(
     )
     saved = train_chosen(choice, task, examples, examples.rows(fold.train.utterances), fold_seed, accelerator)
     saved.save(folder / "model.safetensors")
+    if choice.predictions is not None:
+        heard = [utterance for _, validate in splits for utterance in validate]
+        rows = zip(heard, choice.predictions.numpy(), strict=True)
+        write_validated(folder, task.classes, task.attributes, dict(rows))
     validated = sorted({speaker_of[u] for _, validate in splits for u in validate})
     write_json(
         folder / "fit.json",
@@ -170,6 +186,28 @@ def train_fold(
     )
 
 
+def told_sources(config: TrainConfig, sources: Sources) -> Sources:
+    """The sources, without embeddings of text where the model is not told of words.
+
+    Raises:
+        UserError: when it is, and there are none.
+    """
+    if config.text.fusion == "none":
+        return replace(sources, text_feats=None, validation_text_feats=None, test_text_feats=[])
+    if sources.text_feats is None:
+        raise UserError(
+            "text.fusion wants embeddings of the transcripts", value=config.text.fusion,
+            hint="Give --text-feats, of 'ser text', for every set",
+        )  # fmt: skip
+    return sources
+
+
+def side_options(config: TrainConfig, sources: Sources) -> SideOptions:
+    """What the model is told beside the sound, with the width of the embeddings there are."""
+    dim = 0 if sources.text_feats is None else text_dim(sources.text_feats)
+    return SideOptions(config.gender, config.text, dim)
+
+
 def make_folds(sets: dict[str, tuple[DataDir, Path | None]]) -> list[Fold]:
     """Folds of the one set there is, or the corpus's own sets."""
     if list(sets) == ["train"]:
@@ -179,8 +217,26 @@ def make_folds(sets: dict[str, tuple[DataDir, Path | None]]) -> list[Fold]:
     return fixed_sets(sets["train"][0], validation, tests)
 
 
-def check_task(task: Task, data: DataDir) -> None:
-    """Refuse to learn labels that the data directory does not have.
+def check_validation(task: Task, train: DataDir, validation: DataDir | None) -> None:
+    """Refuse a validation set with classes that nothing in the training set is of: they cannot be learnt.
+
+    Raises:
+        UserError: naming them.
+    """
+    if not task.classes or validation is None:
+        return
+    trained = set(train.classes_of().values())
+    lacking = [name for name in task.classes if name in set(validation.classes_of().values()) - trained]
+    if lacking:
+        raise UserError(
+            "classes of the validation set that no training utterance has",
+            file=validation.path / "utt2emo", value=", ".join(lacking),
+            hint="Divide the corpus otherwise, or map these classes in 'ser prepare'",
+        )  # fmt: skip
+
+
+def check_task(task: Task, data: DataDir, soft: bool = False) -> None:
+    """Refuse to learn labels, or with ``soft`` votes, that the data directory does not have.
 
     Raises:
         UserError: naming the table.
@@ -191,6 +247,11 @@ def check_task(task: Task, data: DataDir) -> None:
         )
     if task.classes and not data.classes_of():
         raise UserError("no emotion labels to learn from", file=data.path / "utt2emo")
+    if soft and not data.tables.get(f"utt2{VOTES}"):
+        raise UserError(
+            "no votes to learn from", file=data.path / f"utt2{VOTES}",
+            hint="Set task.soft_weight: 0; not every corpus publishes its raters' votes",
+        )  # fmt: skip
     for name in task.attributes:
         check_attribute(data, name)
         if not data.attribute(name):

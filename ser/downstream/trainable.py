@@ -14,7 +14,9 @@ import torch
 from torch import nn
 
 from ser.core.errors import UserError
+from ser.downstream.adapters import adapter_names
 from ser.downstream.finetune_config import OptimizerConfig
+from ser.downstream.unfreezing import UnfreezeConfig
 from ser.upstream.base import Upstream
 
 # Convolutional front ends: of HuBERT, WavLM and wav2vec2, wherever they stand; of Whisper.
@@ -64,7 +66,9 @@ def measure_depths(upstream: Upstream, last_layer: int, speakers: Sequence[str])
 
 
 def choose(depths: dict[str, int], trainable: str, last_layer: int, speakers: bool) -> dict[str, int]:
-    """The parameters that are trained, with their depths.
+    """The parameters that are trained, with their depths; adapters always are.
+
+    Not every layer's adapters lie in ``top:<n>``: that is of the encoder's own weights.
 
     Args:
         depths: of ``measure_depths``.
@@ -75,6 +79,11 @@ def choose(depths: dict[str, int], trainable: str, last_layer: int, speakers: bo
     Raises:
         UserError: when there are fewer than n layers.
     """
+    adapters = adapter_names(depths)
+    if adapters:
+        own = {name: depth for name, depth in depths.items() if name not in adapters}
+        chosen = choose(own, trainable, last_layer, speakers)
+        return chosen | {name: depths[name] for name in depths if name in adapters}
     kept = {name: depth for name, depth in depths.items() if not FIXED.search(name)}
     if not speakers:
         kept = {name: depth for name, depth in kept.items() if not SPEAKERS.search(name)}
@@ -95,9 +104,16 @@ def choose(depths: dict[str, int], trainable: str, last_layer: int, speakers: bo
 
 
 def parameter_groups(
-    upstream: Upstream, chosen: dict[str, int], last_layer: int, others: nn.Module, options: OptimizerConfig
+    upstream: Upstream,
+    chosen: dict[str, int],
+    last_layer: int,
+    others: nn.Module,
+    options: OptimizerConfig,
+    unfreeze: UnfreezeConfig | None = None,
 ) -> list[dict]:
     """Optimiser groups, each with its ``peak_lr``: lr * decay^(L - l) at depth l, ``head_lr`` for the rest.
+
+    ``begins`` is the number of units after which a group is trained.
 
     Args:
         upstream: the encoder.
@@ -105,21 +121,24 @@ def parameter_groups(
         last_layer: L.
         others: the modules with ``head_lr``.
         options: rates and decay.
+        unfreeze: when the encoder begins to learn; None for at once.
     """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
+    phases = unfreeze or UnfreezeConfig()
 
-    def add(parameter: nn.Parameter, lr: float) -> None:
+    def add(parameter: nn.Parameter, lr: float, begins: int = 0) -> None:
         decay = options.weight_decay if parameter.dim() > 1 else 0.0
-        groups.setdefault((lr, decay), []).append(parameter)
+        groups.setdefault((lr, decay, begins), []).append(parameter)
 
     for name, parameter in upstream.named_parameters():
         if name in chosen:
-            add(parameter, options.lr * options.layer_decay ** (last_layer - chosen[name]))
+            lr = options.lr * options.layer_decay ** (last_layer - chosen[name])
+            add(parameter, lr, phases.begins(chosen[name], last_layer))
     for parameter in others.parameters():
         add(parameter, options.head_lr)
     return [
-        {"params": parameters, "lr": lr, "peak_lr": lr, "weight_decay": decay}
-        for (lr, decay), parameters in groups.items()
+        {"params": parameters, "lr": lr, "peak_lr": lr, "weight_decay": decay, "begins": begins}
+        for (lr, decay, begins), parameters in groups.items()
     ]
 
 
@@ -139,3 +158,41 @@ def schedule(step: int, steps: int, warmup: float, shape: str) -> float:
     if step < rising:
         return (step + 1) / (rising + 1)
     return 1.0 if shape == "constant" else (steps - step) / (steps - rising)
+
+
+def set_rates(
+    groups: list[dict],
+    step: int,
+    epoch_steps: int,
+    epochs: int,
+    unfreeze: UnfreezeConfig,
+    options: OptimizerConfig,
+) -> None:
+    """Learning rates of a step, and which parameters it trains at all.
+
+    What begins late has a warm-up of its own, since Adam knows nothing of its gradients yet, and falls to 0
+    with the others.
+
+    Args:
+        groups: of ``parameter_groups``; ``begins`` says after how many units a group learns.
+        step: from 0.
+        epoch_steps: steps of an epoch.
+        epochs: of the whole training.
+        unfreeze: the unit.
+        options: warm-up and schedule.
+    """
+    steps = epoch_steps * epochs
+    for group in groups:
+        start = unfreeze.steps(group["begins"], epoch_steps)
+        learns = step >= start
+        share = schedule(step - start, steps - start, options.warmup, options.schedule) if learns else 0.0
+        group["lr"] = share * group["peak_lr"]
+        for parameter in group["params"]:
+            _set_trained(parameter, learns)
+
+
+def _set_trained(parameter: nn.Parameter, learns: bool) -> None:
+    """Whether a parameter gets gradients; without one the optimiser leaves it, and its moments, alone."""
+    if parameter.requires_grad != learns:
+        parameter.requires_grad_(learns)
+        parameter.grad = None

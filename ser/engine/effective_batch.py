@@ -10,7 +10,8 @@ micro-batch m, and everything after it once, on the effective batch of B utteran
 
 Memory is that of one micro-batch, and gradients are those of one big batch. The replay is torch's own
 (``torch.utils.checkpoint``); the last micro-batch keeps its activations, since it is the first to need them,
-and one that holds all utterances is therefore never replayed.
+and one that holds all utterances is therefore never replayed. Where memory allows, the last few keep theirs:
+what is kept is used up before anything is replayed, so memory is the larger of the kept ones' and of one's.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def gather_vectors(
     size: int,
     dim: int,
     accelerator: Accelerator,
+    kept: int = 1,
 ) -> Tensor:
     """The pooled vectors V ``(B, D)`` of an effective batch, in its order, the same in every process.
 
@@ -61,16 +63,16 @@ def gather_vectors(
         size: B.
         dim: D.
         accelerator: knows the other processes.
+        kept: so many of the last micro-batches keep their activations and are not replayed.
     """
 
     def run(micro: MicroBatch) -> Tensor:
         with random_numbers(micro.seed):
             return encode(micro.inputs).float()
 
-    kept = len(mine) - 1
     parts = [
         run(micro)
-        if number == kept or not torch.is_grad_enabled()
+        if number >= len(mine) - kept or not torch.is_grad_enabled()
         else checkpoint(run, micro, use_reentrant=False, preserve_rng_state=False)
         for number, micro in enumerate(mine)
     ]

@@ -47,6 +47,7 @@ def plan_batches(
     durations: Mapping[str, float],
     batch_seconds: float = BATCH_SECONDS,
     padded_seconds: Callable[[float], float] = lambda seconds: seconds,
+    in_order: bool = False,
 ) -> list[Batch]:
     """Group utterances of like length, shortest first.
 
@@ -55,6 +56,7 @@ def plan_batches(
         batch_seconds: bound on a batch's seconds, padding included; an utterance longer than that is
             a batch of its own.
         padded_seconds: what the encoder makes of a duration (Whisper may pad to 30 s).
+        in_order: group them as they come instead, whatever their lengths.
 
     Raises:
         UserError: ``batch_seconds`` is not positive.
@@ -63,11 +65,14 @@ def plan_batches(
         raise UserError("batches need a positive number of seconds", value=batch_seconds)
     batches: list[Batch] = []
     members: list[str] = []
-    for utterance in sorted(durations, key=lambda utterance: (durations[utterance], utterance)):
-        longest = padded_seconds(durations[utterance])
+    longest = 0.0
+    by_length = sorted(durations, key=lambda utterance: (durations[utterance], utterance))
+    for utterance in durations if in_order else by_length:
+        own = padded_seconds(durations[utterance])
+        longest = max(longest, own)
         if members and (len(members) + 1) * longest > batch_seconds:
             batches.append(_batch(members, durations))
-            members = []
+            members, longest = [], own
         members.append(utterance)
     return batches + ([_batch(members, durations)] if members else [])
 

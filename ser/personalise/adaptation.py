@@ -186,7 +186,7 @@ def adapt(
     ]
     validation = [validate for _, validate in starts.splits]
     before = pooled_metric(fits, validation)
-    best, model = best_epoch(fits, validation)
+    best, model, _ = best_epoch(fits, validation)
     if best.epoch == 0:
         raise UserError("the validation metric is undefined in every epoch", hint="Look at its labels")
     if starts.rows is not None:

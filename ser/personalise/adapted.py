@@ -98,6 +98,12 @@ class Adaptation:
     ) -> None:
         self.config, self.test_sets = config, list(test_sets)
         self.training, sources = source.load_config()
+        for group in ("gender", "text"):
+            if getattr(self.training, group).fusion != "none":
+                raise UserError(
+                    f"adaptation of models with {group} is not in this release", file=source.path,
+                    hint="Adapt a system of audio alone",
+                )  # fmt: skip
         self.sets = load_sets(sources)
         self.folds = {fold.name: fold for fold in make_folds(self.sets)}
         known = list(next(iter(self.folds.values())).tests)
@@ -122,6 +128,7 @@ class Adaptation:
             self.task.attributes,
             statistics_needed(self.training.model.pooling, self.sets["train"][1]),
             self.training.model.standardise,
+            self.training.task.soft,
         )
 
     def tests(self, fold: Fold) -> dict[str, Part]:

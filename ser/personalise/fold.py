@@ -90,7 +90,8 @@ class FoldParts:
             UserError: when there is none.
         """
         data = self.data_of("validation")
-        if data is None or not (self.folder / "validation" / "pred.scp").is_file():
+        # In cross-validation the speakers that chose the model are among the donors: each would be its own.
+        if data is None or self.crossed or not (self.folder / "validation" / "pred.scp").is_file():
             raise UserError(
                 "no validation part to choose k on", file=self.folder / "validation", hint="Give --k"
             )

@@ -76,6 +76,8 @@ class Upstream(nn.Module):
     settings: Mapping[str, Any] = MappingProxyType({})
     # Whether it was pre-trained on audio of speakers who are tested.
     transductive: bool = False
+    # Whether its input features go through ser.upstream.masking.
+    maskable: bool = False
 
     def forward(
         self,
@@ -126,6 +128,17 @@ class Upstream(nn.Module):
     ) -> tuple[list[Tensor], Tensor]:
         """:meth:`encode`, for encoders that are personalised with ``speaker (B, S)``."""
         return self.encode(wave, lengths, last_layer)
+
+    def take_as_given(self) -> None:
+        """Leave out the family's own normalisation of waveforms: they come normalised in another way.
+
+        Raises:
+            UserError: there is none that could be left out.
+        """
+        raise UserError(
+            f"the input of {self.info.tag} follows a rule of its own, which cannot be replaced",
+            value=self.info.family, hint="Keep its own normalisation",
+        )  # fmt: skip
 
     def vectors_of(self, speakers: Sequence[str]) -> Tensor | None:
         """What to hand to ``forward`` as ``speaker``: ``(B, S)``, or None where nobody is personal.

@@ -45,6 +45,8 @@ class PaptUpstream(Upstream):
         folder: where it lies.
     """
 
+    maskable = True
+
     def __init__(
         self,
         encoder: PersonalisedEncoder,
@@ -60,6 +62,7 @@ class PaptUpstream(Upstream):
         self.min_samples = receptive_field(encoder.model.feature_extractor.conv_layers)
         self._index = {speaker: index for index, speaker in enumerate(self.speakers)}
         self._mixtures: dict[str, dict[str, float]] = {}
+        self.normalise = bool(config["normalise"])
         self._settings = {name: config[name] for name in NEEDED} | {"trained": self.speakers}
         self.settings = dict(self._settings)
 
@@ -77,11 +80,15 @@ class PaptUpstream(Upstream):
         """
         if speaker is not None and speaker.shape != (len(wave), self.info.dim):
             raise ValueError(f"speaker vectors {tuple(speaker.shape)} for {len(wave)} utterances")
-        if self.config["normalise"]:
+        if self.normalise:
             wave = normalise(wave, lengths, float(self.config["normalise_epsilon"]))
         features, frames = self.encoder.convolve(wave, lengths)
         x = self.encoder.project(features, frames)
         return self.encoder.transform(x, frames, speaker, last_layer), frames
+
+    def take_as_given(self) -> None:
+        """See :meth:`Upstream.take_as_given`."""
+        self.normalise = False
 
     def assign_speakers(self, path: Path) -> None:
         """See :meth:`Upstream.assign_speakers`."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from ser.upstream.base import Upstream, UpstreamInfo, attention_bias, valid_positions, zero_beyond
+from ser.upstream.masking import mask_features
 from ser.upstream.replay import run_layer
 
 
@@ -22,6 +23,7 @@ class W2vBertUpstream(Upstream):
     """
 
     WINDOW, SHIFT = 400, 160
+    maskable = True
 
     def __init__(self, model: nn.Module, info: UpstreamInfo, extractor: Any) -> None:
         super().__init__()
@@ -48,6 +50,7 @@ class W2vBertUpstream(Upstream):
         mel, frames = self.features(wave, lengths)
         projected = self.model.feature_projection(mel)
         x = zero_beyond(projected[0], frames)
+        x = mask_features(x, frames, getattr(self.model, "masked_spec_embed", None))
         encoder = self.model.encoder
         positions = None if encoder.embed_positions is None else encoder.embed_positions(x)
         valid = valid_positions(frames, x.shape[1])

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ser.upstream.attention import self_attention, split_heads
 from ser.upstream.base import Upstream, UpstreamInfo, attention_bias, zero_beyond
 from ser.upstream.convolution import convolve, receptive_field
+from ser.upstream.masking import mask_features
 from ser.upstream.replay import run_layer
 
 
@@ -24,6 +25,8 @@ class Wav2Vec2Upstream(Upstream):
             preprocessor_config.json).
     """
 
+    maskable = True
+
     def __init__(self, model: nn.Module, info: UpstreamInfo, normalise: bool) -> None:
         super().__init__()
         self.model, self.info, self.normalise = model, info, normalise
@@ -37,11 +40,16 @@ class Wav2Vec2Upstream(Upstream):
         x = project(self.model, features, frames)
         return transform(self.model, x, frames, last_layer), frames
 
+    def take_as_given(self) -> None:
+        """See :meth:`Upstream.take_as_given`."""
+        self.normalise = False
+
 
 def project(model: nn.Module, features: Tensor, frames: Tensor) -> Tensor:
     """Features ``(B, F, C)`` as the Transformer's input ``(B, F, D)``, zero beyond ``frames``."""
     x = model.feature_projection(features)
-    return zero_beyond(x[0] if isinstance(x, tuple) else x, frames)
+    x = zero_beyond(x[0] if isinstance(x, tuple) else x, frames)
+    return mask_features(x, frames, getattr(model, "masked_spec_embed", None))
 
 
 def transform(model: nn.Module, x: Tensor, frames: Tensor, last_layer: int) -> list[Tensor]:

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ser.upstream.attention import self_attention
 from ser.upstream.base import Upstream, UpstreamInfo, attention_bias, zero_beyond
+from ser.upstream.masking import mask_features
 from ser.upstream.replay import run_layer
 
 
@@ -29,6 +30,8 @@ class WhisperUpstream(Upstream):
         extractor: its ``WhisperFeatureExtractor``.
     """
 
+    maskable = True
+
     def __init__(self, encoder: nn.Module, info: UpstreamInfo, extractor: Any) -> None:
         super().__init__()
         self.encoder, self.info = encoder, info
@@ -43,7 +46,7 @@ class WhisperUpstream(Upstream):
     def encode(self, wave: Tensor, lengths: Tensor, last_layer: int) -> tuple[list[Tensor], Tensor]:
         """See :meth:`Upstream.encode`."""
         windows, sizes, owners = self._windows(wave, lengths)
-        states, frames = self._encode_windows(windows, sizes, last_layer)
+        states, frames = self._encode_windows(windows, sizes, owners, last_layer)
         if len(owners) == len(lengths):
             return states, frames
         joined = [_join(state, frames, owners, len(lengths)) for state in states]
@@ -103,9 +106,12 @@ class WhisperUpstream(Upstream):
         longest = self.max_samples / self.info.sample_rate
         return seconds if self.info.context == "length" else longest * math.ceil(seconds / longest)
 
-    def _encode_windows(self, wave: Tensor, lengths: Tensor, last_layer: int) -> tuple[list[Tensor], Tensor]:
-        """Encode rows that fit into the position table."""
+    def _encode_windows(
+        self, wave: Tensor, lengths: Tensor, owners: Tensor, last_layer: int
+    ) -> tuple[list[Tensor], Tensor]:
+        """Encode rows that fit into the position table, each a part of the utterance ``owners (W,)``."""
         mel, mel_frames = self.log_mel(wave, lengths)
+        mel = mask_features(mel.transpose(1, 2), mel_frames, owners=owners).transpose(1, 2)
         valid = (lengths // self.shift + 1) // 2
         frames = (mel_frames + 1) // 2
         encoder = self.encoder

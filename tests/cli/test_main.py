@@ -35,7 +35,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
     ("argv", "code", "message"),
     [
         (["dance"], 2, "no such verb: 'dance'"),
-        (["fuse"], 2, "planned"),
+        (["memory-train"], 2, "planned"),
         (["train", "--lr", "1"], 2, "ser: error:"),
         (["score", "nowhere"], 2, "ser: error:"),
         (["predict", "nowhere"], 2, "nowhere"),

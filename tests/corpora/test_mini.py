@@ -28,6 +28,8 @@ OPTIONS = {
     "families": 0,
     "shift": 1.0,
     "strength": 1.0,
+    "wording": 1.0,
+    "pitch_ambiguity": None,
     "seed": 0,
     "dialogues": 3,
     "turns": 3,

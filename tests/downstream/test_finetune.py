@@ -24,6 +24,7 @@ from ser.data.datadir import DataDir
 from ser.downstream import finetune_fit
 from ser.downstream.audio_batches import AudioSet, crop, divide, plan_epoch
 from ser.downstream.config import TaskConfig, ValidationConfig
+from ser.downstream.end_to_end import EndToEnd, Waves
 from ser.downstream.examples import load_labels
 from ser.downstream.experiment import AudioSources, Experiment
 from ser.downstream.finetune import finetune_experiment
@@ -33,11 +34,14 @@ from ser.downstream.finetune_config import (
     FinetuneConfig,
     InterpreterConfig,
     OptimizerConfig,
+    PoolingConfig,
 )
 from ser.downstream.finetune_fit import FineTuning
 from ser.downstream.fit import Task
 from ser.downstream.predict import predict_experiment
 from ser.downstream.trainable import CNN
+from ser.metrics.categorical import confusion, uar
+from ser.metrics.continuous import ccc
 from ser.upstream import load_upstream
 from tests.downstream.tones import CLASSES, write_tones
 from tests.papt.conftest import pretrained, task  # noqa: F401  (fixtures)
@@ -115,6 +119,12 @@ def test_it_learns_what_is_there(encoder, tmp_path: Path) -> None:
     info = read_yaml(experiment.path / "info.yaml")
     assert info["protocol"] == "leave-one-speaker-out, 6 folds" and info["upstream"]["family"] == "whisper"
     assert not (fold / "resume.pt").exists()
+    chose = ArkReader(fold / "validation" / "pred.scp")
+    assert sorted({data.utt2spk[u] for u in chose}) == fit["validation_speakers"]
+    truth = np.array([CLASSES.index(data.classes_of()[u]) for u in chose])
+    counts = confusion(truth, np.array([chose[u][:2].argmax() for u in chose]), 2)
+    concordance = ccc(np.array([arousal[u] for u in chose]), np.array([chose[u][2] for u in chose]))
+    assert (uar(counts) + concordance) / 2 == pytest.approx(fit["validation_metric"], abs=1e-5)
 
 
 def test_pldc_calibrates_it(corpus: Path, encoder, tmp_path: Path) -> None:
@@ -134,21 +144,60 @@ def test_micro_batches_change_no_gradient(corpus: Path, encoder, kind: str) -> N
     for seconds in (0.1, 1.0, 100.0):
         config = quick(batches=BatchConfig(8, seconds, 0.3), encoder=EncoderConfig("all"))
         fit = make_fit(corpus, encoder(kind), config)
-        torch.nn.init.normal_(fit.model.head[-1].weight, generator=torch.Generator().manual_seed(0))
-        fit.model.train()
-        batch, micro = fit._read(fit.learn[:8], 1)
-        assert len(micro) == {0.1: 8, 100.0: 1}.get(seconds, len(micro))
-        # Gradients before the step changes the model: a learning rate of 0 leaves all as it is.
-        for group in fit.optimizer.param_groups:
-            group["lr"] = 0.0
-        fit.config.optimizer.clip = 0.0
-        fit._step(batch, micro, 1)
-        found.append({name: p.grad.clone() for name, p in fit.model.named_parameters() if p.requires_grad})
-    largest = max(float(value.norm()) for value in found[0].values())
+        gradients, count = gradients_of(fit)
+        assert count == {0.1: 8, 100.0: 1}.get(seconds, count)
+        found.append(gradients)
     for other in found[1:]:
-        for name, value in found[0].items():
-            scale = max(float(value.norm()), 1e-3 * largest)  # a key's bias has no gradient but rounding
-            assert float((value - other[name]).norm()) / scale < 1e-4, name
+        assert_same_gradients(found[0], other)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pooling"),
+    [
+        (EncoderConfig("all", layer="attm", merge_up_to=2), PoolingConfig(lstm=5)),
+        (EncoderConfig("all", layer="weighted"), PoolingConfig("attentive")),
+        (EncoderConfig("all"), PoolingConfig("attention", width=3)),
+        (EncoderConfig("all"), PoolingConfig("mean+std", lstm=4)),
+    ],
+)
+def test_micro_batches_change_no_gradient_of_merging_and_pooling(
+    corpus: Path, encoder, encoding: EncoderConfig, pooling: PoolingConfig
+) -> None:
+    """One big batch against replayed, kept, sorted and unsorted micro-batches, BatchNorm in the head."""
+    plans = [BatchConfig(8, 100.0), BatchConfig(8, 0.1), BatchConfig(8, 1.0, kept_seconds=2.0)]
+    plans += [BatchConfig(8, 1.0, order="shuffle")]
+    found, counts = [], []
+    for batches in plans:
+        batches.max_seconds = 0.4
+        config = quick(batches=batches, encoder=encoding, pooling=pooling)
+        gradients, count = gradients_of(make_fit(corpus, encoder("wavlm-base"), config))
+        found.append(gradients)
+        counts.append(count)
+    assert counts[:2] == [1, 8] and 1 < counts[2] <= counts[3]
+    own = [value for name, value in found[0].items() if name.startswith(("pooling.", "layers."))]
+    assert own and all(bool(value.any()) for value in own)
+    for other in found[1:]:
+        assert_same_gradients(found[0], other)
+
+
+def gradients_of(fit: FineTuning) -> tuple[dict[str, torch.Tensor], int]:
+    """Gradients of the first eight utterances' effective batch, and its number of micro-batches."""
+    torch.nn.init.normal_(fit.model.head[-1].weight, generator=torch.Generator().manual_seed(0))
+    fit.model.train()
+    batch, micro = fit._read(fit.learn[:8], 1)
+    # Gradients before the step changes the model: a learning rate of 0 leaves all as it is.
+    for group in fit.optimizer.param_groups:
+        group["lr"] = 0.0
+    fit.config.optimizer.clip = 0.0
+    fit._step(batch, micro, 1)
+    return {n: p.grad.clone() for n, p in fit.model.named_parameters() if p.requires_grad}, len(micro)
+
+
+def assert_same_gradients(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    largest = max(float(value.norm()) for value in one.values())
+    for name, value in one.items():
+        scale = max(float(value.norm()), 1e-3 * largest)  # a key's bias has no gradient but rounding
+        assert float((value - other[name]).norm()) / scale < 1e-4, name
 
 
 def make_fit(corpus: Path, upstream: str, config: FinetuneConfig) -> FineTuning:
@@ -189,6 +238,35 @@ def test_utterance_vectors_are_the_mean_of_its_own_frames(corpus: Path, encoder,
             frames = upstream(wave, torch.tensor([wave.shape[1]])).layers[-1][0]
         np.testing.assert_allclose(vectors[utterance], frames.mean(0), rtol=1e-4, atol=1e-5)
     assert len(ArkReader(fold / "train" / "emb.scp")) == 24
+
+
+@pytest.mark.parametrize(
+    ("layer", "pooling", "dim"),
+    [
+        ("attm", PoolingConfig(lstm=5), 5),
+        ("weighted", PoolingConfig("mean+std"), 64),
+        (-1, PoolingConfig("attentive", width=4), 64),
+    ],
+)
+def test_merging_and_pooling_are_learnt_kept_and_predicted_with(
+    corpus: Path, encoder, tmp_path: Path, layer: str | int, pooling: PoolingConfig, dim: int
+) -> None:
+    """emb.scp holds the pooled vector of the fold's own weights, whatever batch an utterance came in."""
+    config = quick(2, encoder=EncoderConfig("top:1", layer=layer), pooling=pooling)
+    experiment = run(corpus, encoder("wavlm-base"), tmp_path / "exp", config, only_fold="a")
+    predict_experiment(experiment, ["test"])
+    fold, data = experiment.fold_dir(0, "a"), DataDir.load(corpus)
+    vectors = ArkReader(fold / "test" / "emb.scp")
+    model = EndToEnd(load_upstream(encoder("wavlm-base")), config.encoder, config.interpreter, 3, [], pooling)
+    model.load_trained_state(model_of(experiment))
+    utterance = next(iter(vectors))
+    wave = torch.from_numpy(soundfile.read(data.wav_scp[utterance], dtype="float32")[0])[None]
+    with torch.inference_mode():
+        alone = model.eval().embed(Waves(wave, torch.tensor([wave.shape[1]]), ("a",)))[0]
+    assert vectors[utterance].shape == (dim,)
+    np.testing.assert_allclose(vectors[utterance], alone, rtol=1e-4, atol=1e-5)
+    weights = read_json(fold / "fit.json")["layer_weights"]
+    assert weights is None if layer == "attm" else sum(weights) == pytest.approx(1)
 
 
 def test_layer_weights_are_learnt(corpus: Path, encoder, tmp_path: Path) -> None:
@@ -381,6 +459,11 @@ def test_micro_batches_are_bounded_and_dealt_out(corpus: Path, encoder) -> None:
         (["--batches.size", "1"], r"batches.size must be at least 2: BatchNorm"),
         (["--optimizer.lr", "0"], r"optimizer.lr must be above 0"),
         (["--batches.micro", "1"], r"nearest known name is 'batches"),
+        (["--encoder.merge_up_to", "2"], r"encoder.layer is one: '-1'"),
+        (["--encoder.layer", "attm", "--encoder.merge_up_to", "9"], r"3 layers: 'encoder.merge_up_to: 9'"),
+        (["--pooling.width", "4"], r"pooling.width is attention's.*'mean'"),
+        (["--pooling.method", "max"], r"pooling.method"),
+        (["--batches.order", "long"], r"batches.order"),
         (["--task.attributes", "[valence]"], r"declares no such attribute: 'valence'"),
         (["--fold", "z"], r"no such fold: 'z'"),
         (["--precision", "fp16"], r"does not have the precision: 'fp16'"),

@@ -63,12 +63,12 @@ def gradients(model: Toy) -> dict[str, Tensor]:
 
 
 def of_effective_batch(
-    model: Toy, micro: int, rank: int = 0, world: int = 1
+    model: Toy, micro: int, rank: int = 0, world: int = 1, kept: int = 1
 ) -> tuple[float, dict[str, Tensor]]:
     x, target = data()
     accelerator = Accelerator(cpu=True)
     mine = micro_batches(x, micro)[rank::world]
-    loss = loss_of(model, gather_vectors(model.encode, mine, SIZE, DIM, accelerator), target)
+    loss = loss_of(model, gather_vectors(model.encode, mine, SIZE, DIM, accelerator, kept), target)
     backward(loss, list(model.encoder.parameters()), accelerator)
     return float(loss.detach()), gradients(model)
 
@@ -116,8 +116,11 @@ def test_dividing_the_loss_would_be_wrong() -> None:
     assert max((one[n] - two[n]).norm() / one[n].norm() for n in one if one[n].norm() > 1e-6) > 0.1
 
 
-@pytest.mark.parametrize(("micro", "calls"), [(SIZE, 1), (4, 3), (1, 2 * SIZE - 1)])
-def test_what_fits_is_not_replayed(micro: int, calls: int) -> None:
+@pytest.mark.parametrize(
+    ("micro", "kept", "calls"),
+    [(SIZE, 1, 1), (4, 1, 3), (1, 1, 2 * SIZE - 1), (1, 3, 2 * SIZE - 3), (1, SIZE, SIZE), (4, 9, 2)],
+)
+def test_what_is_kept_is_not_replayed(micro: int, kept: int, calls: int) -> None:
     model, count = Toy(), 0
     encode = model.encode
 
@@ -127,11 +130,21 @@ def test_what_fits_is_not_replayed(micro: int, calls: int) -> None:
         return encode(x)
 
     model.encode = counted
-    of_effective_batch(model, micro)
+    of_effective_batch(model, micro, kept=kept)
     assert count == calls
 
 
-def test_activations_of_one_micro_batch_live_at_a_time() -> None:
+@pytest.mark.parametrize("kept", [2, 3, SIZE])
+def test_what_is_kept_changes_no_gradient(kept: int) -> None:
+    """With dropout in the encoder, which a replay draws again and a kept micro-batch does not."""
+    value, expected = of_effective_batch(Toy(dropout=0.5), 2)
+    found, gradients_of_kept = of_effective_batch(Toy(dropout=0.5), 2, kept=kept)
+    assert found == value
+    assert_equal(expected, gradients_of_kept)
+
+
+@pytest.mark.parametrize("kept", [1, 3])
+def test_activations_of_so_many_micro_batches_live_at_a_time(kept: int) -> None:
     model, alive, most = Toy(), [], 0
     encode = model.encode
 
@@ -148,9 +161,9 @@ def test_activations_of_one_micro_batch_live_at_a_time() -> None:
     assert torch.equal(watched(data()[0]), encode(data()[0]))
     alive.clear()
     model.encode, most = watched, 0
-    of_effective_batch(model, 1)
-    # In the forward pass one: the last. In the backward pass one: the one that is replayed.
-    assert most == 1
+    of_effective_batch(model, 1, kept=kept)
+    # In the forward pass those that are kept. In the backward pass, when they are used up, the replayed one.
+    assert most == kept
 
 
 def test_generators_are_put_back() -> None:

@@ -60,3 +60,11 @@ def test_what_is_no_plan():
     for jobs, job in ((2, 3), (2, 0), (0, 1)):
         with pytest.raises(UserError, match=f"no job {job} of {jobs}"):
             shards_of_job([], jobs, job)
+
+
+def test_batches_as_they_come_are_bounded_by_their_longest() -> None:
+    """Padding counts: a long utterance behind short ones opens a batch of its own where it would not fit."""
+    durations = {"a": 1.0, "b": 3.0, "c": 1.0, "d": 9.0, "e": 2.0}
+    found = [batch.utterances for batch in plan_batches(durations, 6.0, in_order=True)]
+    assert found == [("a", "b"), ("c",), ("d",), ("e",)]
+    assert [batch.utterances for batch in plan_batches(durations, 6.0)] == [("a", "c", "e"), ("b",), ("d",)]

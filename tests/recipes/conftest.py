@@ -50,6 +50,10 @@ elif verb == "prepare":
             write(f"data/{name}/{table}", "".join(f"{wav.stem} {value or wav}\n" for wav in wavs))
         write(f"data/{name}/spk2utt", "s " + " ".join(wav.stem for wav in wavs) + "\n")
         write(f"data/{name}/labels.yaml", "classes: [anger]\n")
+elif verb == "text":
+    words = Path(action, "text").read_text() + option("--encoder") + option("--normalise", "")
+    for name in ("embedding.scp", "embedding.ark", "meta.yaml"):
+        write(Path(option("--out")) / name, words)
 elif verb == "extract":
     data, feats = Path(sys.argv[2]), Path(sys.argv[3])
     print("progress toy: 50 %, 0:01 gone, 0:01 left", file=sys.stderr)
@@ -102,10 +106,24 @@ elif verb == "train":
     exp, seed = Path(option("--exp")), option("--seed")
     content = Path(option("--config")).read_text() + Path(option("--data"), "utt2emo").read_text()
     content += Path(option("--feats"), "pooled_mean.scp").read_text() + option("--lr", "")
+    content += Path(option("--text-feats"), "meta.yaml").read_text() if "--text-feats" in sys.argv else ""
     write(exp / "config.yaml", content)
     write(exp / "info.yaml", content)
     write(exp / f"tests.txt", " ".join(Path(t).name for t in listed(option("--test-data"))) or "test")
     write(exp / f"seed{seed}" / f"fold{option('--job')}" / "model.safetensors", content + seed)
+    for name in ("pred.scp", "pred.ark"):
+        write(exp / f"seed{seed}" / f"fold{option('--job')}" / "validation" / name, content + seed)
+elif verb == "fuse":
+    members, out = sys.argv[2 : sys.argv.index("--out")], Path(option("--out"))
+    shutil.rmtree(out, ignore_errors=True)
+    for pred in Path(members[0]).glob("seed*/*/*/pred.scp"):
+        if pred.parent.name not in ("train", "validation"):
+            where = pred.parent.relative_to(members[0])
+            content = "".join((Path(member) / where / "pred.scp").read_text() for member in members)
+            for name in ("pred.scp", "pred.ark"):
+                write(out / where / name, content + option("--rule"))
+    for name in ("fusion.yaml", "info.yaml"):
+        write(out / name, verb)
 elif verb == "predict":
     for model in Path(action).glob("seed*/*/model.safetensors"):
         more = ["train", "validation"] if "--parts" in sys.argv else []

@@ -244,9 +244,9 @@ def test_later_stage_without_its_predecessor(recipe):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--stage", "extract-text"), "stage 4 extract-text is not in this release"),
+        (("--stage", "extract-text"), "stage 4 extract-text is off in this recipe"),
         (("--stage", "units"), "stage 5 units is off in this recipe"),
-        (("--stop-stage", "11"), "stage 11 fuse is not in this release"),
+        (("--stop-stage", "11"), "stage 11 fuse is off in this recipe"),
         (("--stage", "trian"), "there is no stage 'trian'. Stages: data lint extract"),
         (("--stage", "9", "--stop-stage", "8"), "--stage 9 comes after --stop-stage 8"),
         (("--nj", "many"), "--nj takes a number, not 'many'"),

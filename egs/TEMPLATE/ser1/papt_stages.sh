@@ -381,4 +381,5 @@ stage_score() {
   each_adapted score_one 8
   each_experiment score_calibrated
   each_finetuned score_calibrated
+  score_fusions
 }

@@ -19,6 +19,8 @@ lint_options=
 data_sets=all
 upstreams="fbank"
 extract_options=
+text_encoder=
+text_options=
 train_configs=
 seeds=0
 train_options=
@@ -38,6 +40,9 @@ adapt=
 adapt_options=
 calibrate=
 calibrate_options=
+fuse=
+fuse_rules=weights
+fuse_options=
 title=
 extras=
 python=
@@ -77,6 +82,15 @@ Pre-training, fine-tuning, calibration (recipes papt1; docs/recipes.md):
   --calibrate \"A B\"           shifts of 'ser calibrate': sigma, mu, both
   --units-options, --papt-options, --finetune-options, --adapt-options, --calibrate-options \"...\"
 
+Words (docs/conditioning.md):
+  --text-encoder NAME         hf:<folder or hub name>: embeddings of transcripts, for configurations with text.fusion
+  --text-options \"...\"        for 'ser text': --normalise true
+
+Fusion (docs/fusion.md):
+  --fuse \"A B\"                <name>=<experiment>+<experiment>..., both=fbank_emotion+mfcc_emotion: exp/both_weights
+  --fuse-rules \"A B\"          weights, mean, rank, vote: one experiment for each fusion and rule
+  --fuse-options \"...\"        for 'ser fuse': --metric UAR
+
 What a recipe sets:
   --local-data \"COMMAND\"      writes data/<set> for every set; {sets} in it stands for --data-sets, with commas
   --data-sets \"all\"           a cross-validated corpus (data/all/utt2fold), or \"train validation test\", the rest being tests
@@ -103,11 +117,13 @@ stage_whats=(- "the corpus to data directories" "checks of the data directories"
   "transcripts to features" "frames to units" "pre-training on units, adapted" "features of the adapted encoder"
   "features to trained folds" "trained folds to predictions" "calibrated predictions" "several systems as one"
   "predictions to scores with intervals" "all experiments to RESULTS.md, results.csv, report.html")
-off=" 4 11 " # later releases fill them
-unused=""    # not in this recipe
+off=""    # later releases fill them
+unused="" # not in this recipe
+[[ -n $text_encoder ]] || unused+=" 4 "
 [[ -n $units ]] || unused+=" 5 "
 [[ -n $papt_upstream ]] || unused+=" 6 7 "
 [[ -n $calibrate ]] || unused+=" 10 "
+[[ -n $fuse ]] || unused+=" 11 "
 
 if [[ $list == true ]]; then
   list_stages
@@ -260,6 +276,9 @@ stage_extract() {
   done
 }
 
+from_text() { :; } # text_stages.sh has some
+text_train=()
+
 features_of=("${tags[@]}") # tags to train on; papt_stages.sh adds its encoders'
 declare -A made_in=()      # tag -> the stage that makes its features, if it is not 3
 
@@ -278,6 +297,7 @@ from_features() { # tag: all that training reads of data directories and feature
     mapfile -t arks < <(find "feats/$1/$set" -name '*pooled_*.ark' 2>/dev/null | LC_ALL=C sort)
     from "$number" ${arks[@]+"${arks[@]}"}
   done
+  from_text
 }
 
 bracketed() { # prefix folder...: [prefix/a,prefix/b]
@@ -301,6 +321,7 @@ train_one() { # tag config experiment
     train+=(--test-data "$(bracketed data "${tests[@]}")" --test-feats "$(bracketed "feats/$1" "${tests[@]}")")
     shares=1 # there is one fold
   fi
+  train+=(${text_train[@]+"${text_train[@]}"})
   for seed in "${seed_words[@]}"; do
     item "${3#exp/}/seed$seed"
     from_features "$1"
@@ -373,7 +394,11 @@ score_one() { # tag config experiment [the stage that predicts, 9] [a test set t
 
 stage_train() { each_experiment train_one; }
 stage_predict() { each_experiment predict_one; }
-stage_score() { each_experiment score_one; }
+stage_score() {
+  each_experiment score_one
+  score_fusions
+}
+score_fusions() { :; } # fuse_stages.sh has some
 
 shown_command() { # the call that makes the table, for anyone: without this machine's folders
   local i word shown=./run.sh
@@ -413,9 +438,17 @@ stage_benchmark() {
   fi
 }
 
+if [[ -n $text_encoder ]]; then
+  # shellcheck source=../../TEMPLATE/ser1/text_stages.sh
+  . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/text_stages.sh"
+fi
 if [[ -n $units$papt_configs$finetune_configs$adapt$calibrate ]]; then
   # shellcheck source=../../TEMPLATE/ser1/papt_stages.sh
   . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/papt_stages.sh"
+fi
+if [[ -n $fuse ]]; then
+  # shellcheck source=../../TEMPLATE/ser1/fuse_stages.sh
+  . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/fuse_stages.sh"
 fi
 
 { # Read as a whole, so that a run goes on as it began when this file changes under it.

@@ -27,6 +27,8 @@ CORPUS = Corpus(
 )
 # The options that decide what the corpus is.
 SETTINGS = ("seed", "strength", "utterances", "speakers", "families", "shift", "dialogues", "turns")
+# Further ones, which are written down where they are not what they were before there were any.
+LATER = {"wording": 1.0, "pitch_ambiguity": None}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -38,6 +40,18 @@ def add_arguments(parser: ArgumentParser) -> None:
         ("families", int, 0, "families of voices with label distributions of their own; 0 for none"),
         ("shift", float, 1.0, "how far families' label distributions differ, 0 to 1; no voice depends on it"),
         ("strength", float, 1.0, "how strongly the planted state drives voice and wording, 0 to 1"),
+        (
+            "wording",
+            float,
+            1.0,
+            "how strongly the planted state drives the wording, 0 to 1; the voice keeps its part",
+        ),
+        (
+            "pitch-ambiguity",
+            float,
+            None,
+            "genders share voices and differ in vocal effort, by 0 to 1 of a step",
+        ),
         ("seed", int, 0, "seed of everything"),
         ("dialogues", int, 40, "dialogues; 0 for none"),
         ("turns", int, 12, "turns of a dialogue"),
@@ -53,7 +67,7 @@ def prepare(args: Namespace) -> None:
     Raises:
         UserError: for an option out of range, or when espeakng-loader is not installed.
     """
-    from ser.corpora.mini import audio, design, dialogues, speakers, write
+    from ser.corpora.mini import audio, design, dialogues, gender, speakers, write
 
     _check(args)
     out = Path(args.out)
@@ -61,7 +75,15 @@ def prepare(args: Namespace) -> None:
         people = speakers.draw_families(args.speakers, args.families, args.shift, args.seed)
     else:
         people = speakers.draw_speakers(args.speakers, args.seed)
-    planned = {"utterances": design.plan_utterances(people, args.utterances, args.strength, args.seed)}
+    baselines = {}
+    if args.pitch_ambiguity is not None:
+        people = gender.share_voices(people, args.seed)
+        baselines = {person.name: gender.baseline(person, args.pitch_ambiguity) for person in people}
+    planned = {
+        "utterances": design.plan_utterances(
+            people, args.utterances, args.strength, args.seed, args.wording, baselines
+        )
+    }
     labels = write.schema(design.CENTRES, ["arousal", "valence"])
     parts = [
         (name, [u for u in planned["utterances"] if u.speaker.set == name], labels) for name in speakers.SETS
@@ -80,6 +102,7 @@ def prepare(args: Namespace) -> None:
             (out / name / "wav.scp").unlink(missing_ok=True)
         lengths |= audio.make_audio(missing, out / "audio", args.nj, kept=len(lengths))
     settings = {name: getattr(args, name) for name in SETTINGS}
+    settings |= {name: getattr(args, name) for name, usual in LATER.items() if getattr(args, name) != usual}
     write.write_truth(out / "truth", planned, people, settings)
     for name, utterances, schema in parts:
         write.data_dir(out / name, utterances, lengths, out / "audio", schema).write(out / name)
@@ -89,9 +112,12 @@ def prepare(args: Namespace) -> None:
 
 def _check(args: Namespace) -> None:
     """Raise for an option that is out of range."""
-    for name in ("strength", "shift"):
-        if not 0 <= getattr(args, name) <= 1:
-            raise UserError(f"--{name} is not between 0 and 1", value=getattr(args, name))
+    for name in ("strength", "shift", "wording", "pitch_ambiguity"):
+        value = getattr(args, name)
+        if value is not None and not 0 <= value <= 1:
+            raise UserError(f"--{name.replace('_', '-')} is not between 0 and 1", value=value)
+    if args.families and args.pitch_ambiguity is not None:
+        raise UserError("--pitch-ambiguity gives voices to genders, and --families gives them to families")
     if args.utterances < args.speakers:
         raise UserError("--utterances: fewer than speakers", value=args.utterances)
     for name, least in (("seed", 0), ("families", 0), ("dialogues", 0), ("turns", 2), ("nj", 1)):

@@ -8,12 +8,15 @@ moves voice and words. It follows the state as far as the strength ``s`` says:
 where ``stranger`` is the state of nobody, drawn from the same distribution. At s = 1 the driver is the
 state; at s = 0 audio and text vary just as much, and tell nothing of the labels.
 
-The driver's valence is the mean of two halves: the valence of the wording, and the voice's.
+The driver's valence is the mean of two halves: the valence of the wording, and the voice's. How far the
+wording follows the driver has a strength w of its own: at w = 0 words are drawn like a stranger's, and the
+voice tells the driver's valence alone.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,7 +151,14 @@ def choose_sentence(target: float, rng: np.random.Generator) -> Sentence:
     return sentences()[rng.choice(len(valence), p=weight / weight.sum())]
 
 
-def plan_utterances(speakers: list[Speaker], count: int, strength: float, seed: int) -> list[Utterance]:
+def plan_utterances(
+    speakers: list[Speaker],
+    count: int,
+    strength: float,
+    seed: int,
+    wording: float = 1.0,
+    baselines: Mapping[str, float] | None = None,
+) -> list[Utterance]:
     """The utterances outside dialogues, the speakers in turn.
 
     States, labels and noise depend on the seed alone: corpora of the same seed and another strength
@@ -159,6 +169,8 @@ def plan_utterances(speakers: list[Speaker], count: int, strength: float, seed: 
         count: how many utterances; a speaker has ``count / len(speakers)``, one more or less.
         strength: how strongly the state drives voice and wording, 0..1.
         seed: the corpus's seed.
+        wording: how strongly the driver's valence decides the words, 0..1.
+        baselines: speaker -> what is added to the arousal that is heard; none by default.
 
     A class is of the state, whatever a speaker's family makes of its label.
     """
@@ -169,9 +181,14 @@ def plan_utterances(speakers: list[Speaker], count: int, strength: float, seed: 
         state = draw_state(stream(seed, "state", index))
         driver = mix(state, draw_state(stream(seed, "stranger", index)), mean, strength)
         wording_rng = stream(seed, "wording", index)
-        sentence = choose_sentence(driver[1] + WORDING_SD * wording_rng.standard_normal(), wording_rng)
-        voice_valence = 2 * driver[1] - sentence.valence
-        delivery = deliver(driver[0], voice_valence, speaker, stream(seed, "delivery", index))
+        worded = driver[1]
+        if wording != 1:
+            worded = mix(driver[1], draw_state(stream(seed, "words' stranger", index))[1], mean[1], wording)
+        sentence = choose_sentence(worded + WORDING_SD * wording_rng.standard_normal(), wording_rng)
+        # The voice makes up for the words as far as these tell the driver: else they would tell of the voice.
+        voice_valence = 2 * driver[1] - (wording * sentence.valence + (1 - wording) * driver[1])
+        heard = driver[0] + (baselines or {}).get(speaker.name, 0.0)
+        delivery = deliver(heard, voice_valence, speaker, stream(seed, "delivery", index))
         truth = {
             "arousal": state[0], "valence": state[1],
             "driver_arousal": driver[0], "driver_valence": driver[1],
