@@ -71,7 +71,7 @@ class GenderBranch(nn.Module):
         return x + p @ self.shift, x.new_zeros(len(x), 0)
 
     def loss(self, x: Tensor, gender: Tensor) -> Tensor:
-        """The side task: ``weight`` times the cross-entropy of known genders; 0 where nothing is predicted."""
+        """The side task: ``weight`` times the cross-entropy of known genders; 0 where nothing is guessed."""
         if self.config.source == "true" or bool((gender == UNKNOWN).all()):
             return x.sum() * 0
         return self.config.weight * F.cross_entropy(self.classifier(x), gender, ignore_index=UNKNOWN)
