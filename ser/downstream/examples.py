@@ -83,7 +83,7 @@ class PooledFeatures:
                     if value.shape != self.shape[1:]:
                         raise UserError(
                             f"features of {utterance} have another shape than the first utterance's",
-                            file=reader.path,
+                            file=reader.scp,
                             value=f"{value.shape} against {self.shape[1:]}",
                             hint="Remove the folder and run stage 3 (extract) again",
                         )

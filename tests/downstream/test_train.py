@@ -10,7 +10,7 @@ import pytest
 from ser.cli.main import dispatch
 from ser.core.errors import UserError
 from ser.core.files import read_json, read_yaml
-from ser.data.arks import ArkReader
+from ser.data.arks import ArkReader, ArkWriter
 from ser.downstream.config import ModelConfig, OptimizerConfig, TaskConfig, TrainConfig, ValidationConfig
 from ser.downstream.experiment import Experiment, Sources
 from ser.downstream.predict import predict_experiment
@@ -225,3 +225,14 @@ def test_fit_json_is_plain(corpus: Sources, tmp_path: Path) -> None:
     )
     text = (experiment.path / "seed0" / "folda" / "fit.json").read_text()
     assert json.loads(text)["seed"] == 0
+
+
+def test_features_of_two_shapes_are_named(corpus: Sources, tmp_path: Path) -> None:
+    feats = Path(shutil.copytree(corpus.feats, tmp_path / "feats"))
+    found = dict(ArkReader(feats / "pooled_mean.scp"))
+    found[sorted(found)[7]] = np.zeros((2, 6), np.float32)
+    with ArkWriter(feats / "pooled_mean") as writer:
+        for utterance, value in found.items():
+            writer.write(utterance, value)
+    with pytest.raises(UserError, match=r"pooled_mean.scp: features of a-all007 have another shape"):
+        train_experiment(TrainConfig(), Sources(corpus.data, feats), Experiment(tmp_path / "exp"))
