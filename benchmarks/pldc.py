@@ -201,25 +201,28 @@ def gains(found: dict[str, list[Corpus]]) -> str:
 def standardisation(found: dict[str, list[Corpus]]) -> str:
     """Deviations of predictions over the labels' usual one, and the gains that know of nobody's voice."""
     names = ("common, O-CCC", "common, A-CCC", "each, O-CCC", "each, A-CCC")
-    rows = [["strength", "attribute", "training speakers", "test speakers", "labels", *names]]
+    header = ["strength", "attribute", "training speakers", "test speakers", "labels"]
+    rows = [[*header, "levels", "of labels", *names]]
     for strength, corpora in found.items():
         every = np.ones((1, len(corpora[0].test.speakers)))
         for column, attribute in enumerate(corpora[0].attributes):
-            spreads, gained = [], []
+            spreads, levels, gained = [], [], []
             for corpus in corpora:
                 own = (corpus.train_moments, corpus.by_all["sigma"].own, corpus.test_moments)
                 by_speaker = [each.deviation[:, column] / corpus.unit[attribute] for each in own]
                 spreads.append([[each.mean() for each in by_speaker], [each.std() for each in by_speaker]])
+                levels.append([each.mean[:, column].std() / corpus.unit[attribute] for each in own[1:]])
                 before = corpus.scores(corpus.test.predictions, column, every)[0]
                 after = (corpus.common(), corpus.by_all["sigma"].predictions)
                 gained.append([corpus.scores(each, column, every)[0] - before for each in after])
             mean, over_speakers = np.mean(spreads, axis=0)
             cells = [f"{m:.3f} +- {d:.3f}" for m, d in zip(mean, over_speakers, strict=True)]
+            cells += [f"{level:.3f}" for level in np.mean(levels, axis=0)]
             for gain in np.array(gained).reshape(len(corpora), -1).T:
                 cells.append(f"{gain.mean():+.4f} {over_corpora(gain)}")
             rows.append([strength, attribute, *cells])
     note = "deviations of speakers' predictions, and of test speakers' labels, in units of scale 1 (mean +-\n"
-    note += "deviation over speakers), and gains over the model by factors that know of nobody's voice"
+    note += "deviation over speakers); how far test speakers' means lie apart; and gains over the model by factors that know of nobody's voice"
     return titled("Standardisation", rows, right=2) + f"\n\n{note}"
 
 
