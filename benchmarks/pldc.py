@@ -222,7 +222,10 @@ def standardisation(found: dict[str, list[Corpus]]) -> str:
                 cells.append(f"{gain.mean():+.4f} {over_corpora(gain)}")
             rows.append([strength, attribute, *cells])
     note = "deviations of speakers' predictions, and of test speakers' labels, in units of scale 1 (mean +-\n"
-    note += "deviation over speakers); how far test speakers' means lie apart; and gains over the model by factors that know of nobody's voice"
+    note += (
+        "deviation over speakers); levels: deviation of test speakers' means, of predictions and labels;\n"
+    )
+    note += "gains over the model by factors that know of nobody's voice"
     return titled("Standardisation", rows, right=2) + f"\n\n{note}"
 
 
