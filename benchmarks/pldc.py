@@ -34,13 +34,13 @@ from ser.cli.main import dispatch
 from ser.core import log
 from ser.core.columns import align
 from ser.downstream.experiment import Experiment
-from ser.metrics.continuous import pcc
+from ser.metrics.continuous import ccc, pcc
 from ser.metrics.sums import MomentSums
 from ser.personalise.calibration import Calibrated, calibrate_part, choose_k
 from ser.personalise.fold import FoldParts, load_data
 from ser.personalise.moments import moments
 from ser.personalise.pldc import calibrate
-from ser.personalise.shift import COMPONENTS, Shifts, shifts
+from ser.personalise.shift import COMPONENTS, shifts
 from ser.scoring.intervals import bootstrap, mean_over_clusters
 
 SHIFTS, SETS = ("sigma", "mu", "both"), ("train", "validation", "test")
@@ -61,12 +61,12 @@ def main() -> None:
     seeds, strengths = options.seeds.split(","), options.strengths.split(",")
     found: dict[str, list[Corpus]] = {strength: [] for strength in strengths}
     for seed in seeds:
-        unit: dict[str, float] = {}
+        alike: Corpus | None = None
         for strength in ["0", *(strength for strength in strengths if strength != "0")]:
             experiment = trained(options.work / f"seed{seed}", seed, strength, options.config, options.nj)
             corpus = Corpus(experiment, options.work / f"seed{seed}" / f"truth_{strength}.csv")
-            unit = unit or corpus.unit
-            corpus.unit = unit
+            alike = alike or corpus
+            corpus.unit, corpus.alike = alike.unit, alike.own_ccc()
             if strength in found:
                 found[strength].append(corpus)
     tables = [gains(found), standardisation(found), recovered(found), correlations(found)]
@@ -123,6 +123,7 @@ class Corpus:
         self.donor_deviation = fold.donors.labels.deviation
         self.train_moments = moments(fold.train.predictions, fold.train.speaker, len(fold.train.speakers))
         self.test_moments = moments(self.labels, self.test.speaker, len(self.test.speakers))
+        self.alike = np.empty(0)  # own_ccc at strength 0
         self.calibrated: dict[str, tuple[int, Calibrated]] = {}
         self.by_all: dict[str, Calibrated] = {}
         for shift in SHIFTS:
@@ -144,6 +145,12 @@ class Corpus:
         return np.stack(
             [sums.weighted(counts).metric("CCC"), mean_over_clusters(sums.metric("CCC"))(counts)], axis=1
         )
+
+    def own_ccc(self) -> np.ndarray:
+        """The model's CCC of each test speaker, ``(S, A)``."""
+        own = [self.test.speaker == index for index in range(len(self.test.speakers))]
+        pairs = list(zip(self.labels.T, self.test.predictions.T, strict=True))
+        return np.array([[ccc(label[each], value[each]) for label, value in pairs] for each in own])
 
     def common(self) -> np.ndarray:
         """Predictions ``(N, A)`` with one factor for all test speakers: that of --k all, on average."""
@@ -194,45 +201,40 @@ def gains(found: dict[str, list[Corpus]]) -> str:
 def standardisation(found: dict[str, list[Corpus]]) -> str:
     """Deviations of predictions over the labels' usual one, and the gains that know of nobody's voice."""
     names = ("common, O-CCC", "common, A-CCC", "each, O-CCC", "each, A-CCC")
-    rows = [["strength", "attribute", "training speakers", "test speakers", "labels", *names]]
+    header = ["strength", "attribute", "training speakers", "test speakers", "labels"]
+    rows = [[*header, "levels", "of labels", *names]]
     for strength, corpora in found.items():
         every = np.ones((1, len(corpora[0].test.speakers)))
         for column, attribute in enumerate(corpora[0].attributes):
-            spreads, gained = [], []
+            spreads, levels, gained = [], [], []
             for corpus in corpora:
                 own = (corpus.train_moments, corpus.by_all["sigma"].own, corpus.test_moments)
                 by_speaker = [each.deviation[:, column] / corpus.unit[attribute] for each in own]
                 spreads.append([[each.mean() for each in by_speaker], [each.std() for each in by_speaker]])
+                levels.append([each.mean[:, column].std() / corpus.unit[attribute] for each in own[1:]])
                 before = corpus.scores(corpus.test.predictions, column, every)[0]
                 after = (corpus.common(), corpus.by_all["sigma"].predictions)
                 gained.append([corpus.scores(each, column, every)[0] - before for each in after])
             mean, over_speakers = np.mean(spreads, axis=0)
             cells = [f"{m:.3f} +- {d:.3f}" for m, d in zip(mean, over_speakers, strict=True)]
+            cells += [f"{level:.3f}" for level in np.mean(levels, axis=0)]
             for gain in np.array(gained).reshape(len(corpora), -1).T:
                 cells.append(f"{gain.mean():+.4f} {over_corpora(gain)}")
             rows.append([strength, attribute, *cells])
     note = "deviations of speakers' predictions, and of test speakers' labels, in units of scale 1 (mean +-\n"
-    note += "deviation over speakers), and gains over the model by factors that know of nobody's voice"
+    note += (
+        "deviation over speakers); levels: deviation of test speakers' means, of predictions and labels;\n"
+    )
+    note += "gains over the model by factors that know of nobody's voice"
     return titled("Standardisation", rows, right=2) + f"\n\n{note}"
 
 
 def recovered(found: dict[str, list[Corpus]]) -> str:
     """sigma_bar, as a multiple of what scale 1 means, against the planted scale; by family."""
     families = sorted(set(next(iter(found.values()))[0].family))
-    rows = [
-        [
-            "strength",
-            "attribute",
-            "family",
-            "planted",
-            "sigma_bar",
-            "error",
-            "mean |error|",
-            "own family",
-            "own alone, error",
-            "own alone, mean |error|",
-        ]
-    ]
+    measures = ("error", "mean |error|", "within 15 %")
+    header = ["strength", "attribute", "family", "planted", "sigma_bar", *measures]
+    rows = [[*header, "own family", "own alone: error", *measures[1:]]]
     for strength, corpora in found.items():
         for attribute in corpora[0].attributes:
             every = [deviations(corpus, attribute) for corpus in corpora]
@@ -253,9 +255,10 @@ def recovered(found: dict[str, list[Corpus]]) -> str:
 
 
 def errors(value: np.ndarray, scale: np.ndarray) -> list[str]:
-    """Mean error and mean absolute error, relative."""
+    """Mean error and mean absolute error, relative, and the share of speakers with less than 15 %."""
     error = 100 * (value / scale - 1)
-    return [f"{error.mean():+.1f} %", f"{np.abs(error).mean():.1f} %"]
+    within = 100 * (np.abs(error) < 15).mean()
+    return [f"{error.mean():+.1f} %", f"{np.abs(error).mean():.1f} %", f"{within:.0f} %"]
 
 
 def deviations(corpus: Corpus, attribute: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -277,10 +280,12 @@ def correlations(found: dict[str, list[Corpus]]) -> str:
     for strength, corpora in found.items():
         for column, attribute in enumerate(corpora[0].attributes):
             for components in DENSITIES:
-                each = [pairs(corpus, corpus.shifts[components][column]) for corpus in corpora]
+                each = [pairs(corpus, components, column) for corpus in corpora]
                 for pair in each[0]:
                     values = np.array([found_there[pair] for found_there in each])
-                    if components == COMPONENTS or pair.startswith("feature"):
+                    if not np.isnan(values).any() and (
+                        components == COMPONENTS or pair.startswith("feature")
+                    ):
                         words = f"{components:.0%} of variance" if components < 1 else str(components)
                         rows.append(
                             [strength, attribute, words, pair, f"{values.mean():+.3f}", over_corpora(values)]
@@ -291,13 +296,21 @@ def correlations(found: dict[str, list[Corpus]]) -> str:
     return titled(title, rows)
 
 
-def pairs(corpus: Corpus, shift: Shifts) -> dict[str, float]:
-    """The paper's correlations, and those with what is planted."""
-    extremity = corpus.extremity[[corpus.test.speakers.index(name) for name in shift.speakers]]
+def pairs(corpus: Corpus, components: float, column: int) -> dict[str, float]:
+    """The paper's correlations, and those with what is planted.
+
+    ``CCC lost`` is the speaker's CCC at strength 0 less that at this strength: the sound is the same, so that
+    what makes one voice harder to understand than another is not in it.
+    """
+    shift = corpus.shifts[components][column]
+    order = [corpus.test.speakers.index(name) for name in shift.speakers]
+    extremity, lost = corpus.extremity[order], corpus.alike[order, column] - shift.ccc
     return shift.correlations() | {
         "label shift, extremity": pcc(shift.label, extremity),
         "feature shift, extremity": pcc(shift.feature, extremity),
         "extremity, CCC": pcc(extremity, shift.ccc),
+        "label shift, CCC lost": pcc(shift.label, lost),
+        "extremity, CCC lost": pcc(extremity, lost),
     }
 
 

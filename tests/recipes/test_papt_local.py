@@ -28,7 +28,7 @@ def local_recipe(tmp_path, root):
     """A recipe with all scripts, and what they read of a complete run."""
     recipe = make_recipe(tmp_path, root)
     write(recipe.path / "run.sh", RUN_SH)
-    for name in ("fusion.sh", "unseen.sh", "speakers.sh", "table2.sh"):
+    for name in ("fusion.sh", "unseen.sh", "speakers.sh", "table2.sh", "grid.sh"):
         (recipe.path / "local").mkdir(exist_ok=True)
         home = SHARED if name != "table2.sh" else ROOT / "egs/msp_podcast/papt1/local"
         (recipe.path / "local" / name).symlink_to(home / name)
@@ -133,3 +133,40 @@ def test_a_recipe_s_own_defaults_count_before_the_command_line(local_recipe):
     run = call(local_recipe, "speakers.sh", "--speekers", "3")
     assert run.returncode == 2
     assert "did you mean --speakers" in run.stderr
+
+
+def test_the_grid_takes_features_and_fine_tuned_encoders(local_recipe):
+    for name in ("interpreter", "transformer"):
+        write(local_recipe.path / f"conf/grid/{name}.yaml", "task: {emotion: true}\n")
+    write(local_recipe.path / "data/train/utt2emo", "u neutral\n")
+    for name in ("train", "enrol", "test"):
+        write(local_recipe.path / f"data/{name}/wav.scp", "u u.wav\n")
+    for encoder in ("fbank", "papt_finetune"):
+        write(local_recipe.path / f"feats/{encoder}/train/pooled_mean.scp", "u x\n")
+    fold = "exp/papt_finetune/seed0/fold0"
+    write(local_recipe.path / fold / "model.safetensors", "m")
+    words = (
+        "--encoders",
+        "fbank papt_finetune",
+        "--representations",
+        "none mean",
+        "--placements",
+        "last prefix",
+    )
+    run = call(local_recipe, "grid.sh", *words, "--data-sets", "train enrol test")
+    assert run.returncode == 0, run.stderr
+    extracted = calls_of(local_recipe, "extract")
+    assert len(extracted) == 3
+    assert all(
+        call.endswith(f"feats/papt_finetune/{call.split()[1][5:]} --upstream finetuned:{fold}")
+        for call in extracted
+    )
+    cells = [call.split("--exp exp/grid/")[1].split()[0] for call in calls_of(local_recipe, "train")]
+    kinds = ("interpreter_none", "interpreter_mean_last", "transformer_none", "transformer_mean_last")
+    expected = [f"{encoder}_{kind}" for encoder in ("fbank", "papt_finetune") for kind in kinds]
+    assert sorted(cells) == sorted(
+        [*expected, "fbank_transformer_mean_prefix", "papt_finetune_transformer_mean_prefix"]
+    )
+    assert len(calls_of(local_recipe, "calibrate")) == len(cells)
+    [table] = calls_of(local_recipe, "benchmark")
+    assert all(f"exp/grid/{cell}_pldc_sigma" in table for cell in cells)

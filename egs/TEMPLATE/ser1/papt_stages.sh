@@ -168,7 +168,7 @@ pretrain() { # configuration, upstream, its checkpoint or nothing, specification
     if [[ -f $out/.outdated && ! $out/checkpoint.pt -nt $out/.outdated ]]; then options+=(--restart); fi
     work "$train_cmd" "log/papt_${out##*/}.log" ser papt --config "$config" --upstream "$upstream" \
       --data "$(joined data "$@")" --units "$(joined "$folder" "$@")" --out "$out" "${options[@]}"
-    rm -f "$out/.outdated"
+    [[ $dry_run == true ]] || rm -f "$out/.outdated"
     item_end
   fi
 }

@@ -45,8 +45,9 @@ tests=("${sets[@]:2}")
 
 features() { # encoder: those of a fine-tuned one, once
   local set fold
-  fold=$(find "exp/$1/seed0" -name model.safetensors -printf '%h\n' 2>/dev/null | LC_ALL=C sort | head -n 1)
-  [[ -n $fold ]] || return 0
+  [[ -d exp/$1/seed0 ]] || return 0
+  fold=$(find "exp/$1/seed0" -name model.safetensors -printf '%h\n' | LC_ALL=C sort | sed -n 1p)
+  [[ -n $fold ]] || die "there is no model in exp/$1: ./run.sh has not come to its end."
   for set in "${sets[@]}"; do # what is there already is seen and left
     run.sh "log/grid.sh/extract_$1_$set.log" ser extract "data/$set" "feats/$1/$set" --upstream "finetuned:$fold"
   done
