@@ -538,7 +538,7 @@ def test_audio_that_breaks_while_training_is_named(corpus: Path, encoder, tmp_pa
 def test_a_loss_that_is_not_finite_names_the_batch(
     corpus: Path, encoder, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(finetune_fit, "task_loss", lambda outputs, *_: outputs.sum() * float("nan"))
+    monkeypatch.setattr(finetune_fit, "task_loss", lambda outputs, *_, **__: outputs.sum() * float("nan"))
     with pytest.raises(UserError, match=r"loss of step 1 \(epoch 1\) is nan, on the batch of [b-d]-all\d\d"):
         run(corpus, encoder(), tmp_path / "exp", quick(1), only_fold="a")
     log = (tmp_path / "exp" / "seed0" / "folda" / "train.log").read_text()
