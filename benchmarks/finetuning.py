@@ -33,9 +33,9 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor
 
-from ser.downstream.audio_batches import AudioSet, divide, plan_epoch, read_batch
-from ser.downstream.end_to_end import EndToEnd
-from ser.downstream.finetune_config import EncoderConfig, InterpreterConfig, PoolingConfig
+from ser.downstream.finetune.batches import AudioSet, divide, plan_epoch, read_batch
+from ser.downstream.finetune.config import EncoderConfig, InterpreterConfig, PoolingConfig
+from ser.downstream.finetune.model import EndToEnd
 from ser.engine.effective_batch import MicroBatch, backward, gather_vectors
 from ser.papt.encoders.scratch import LARGE_KIND, SIZES
 from ser.upstream.base import Upstream, UpstreamInfo, count_parameters

@@ -7,8 +7,8 @@ from pathlib import Path
 from ser.core.config import Parser
 from ser.core.errors import UserError
 from ser.downstream.experiment import AudioSources, Experiment
-from ser.downstream.finetune import finetune_experiment
-from ser.downstream.finetune_config import FinetuneConfig
+from ser.downstream.finetune.config import FinetuneConfig
+from ser.downstream.finetune.train import finetune_experiment
 
 EPILOG = """Several GPUs: torchrun --nproc-per-node=4 -m ser.cli finetune ...; they share every batch,
 and their number changes rounding alone. A call that was killed goes on after its last epoch."""

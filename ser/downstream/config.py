@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ser.core.errors import UserError
-from ser.downstream.side_config import GenderConfig, TextConfig
-from ser.downstream.speaker_config import SpeakerConfig
+from ser.downstream.conditioning.side_config import GenderConfig, TextConfig
+from ser.downstream.conditioning.speaker_config import SpeakerConfig
 
 
 @dataclass

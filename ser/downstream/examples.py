@@ -17,7 +17,7 @@ from ser.data.arks import ArkReader
 from ser.data.datadir import DataDir
 from ser.data.labels import VOTES
 from ser.downstream.class_losses import MISSING_CLASS
-from ser.downstream.side import Side
+from ser.downstream.conditioning.side import Side
 from ser.downstream.standardise import by_speaker
 
 # Larger sets of pooled features are read from disk batch by batch.

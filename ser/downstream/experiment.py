@@ -14,7 +14,7 @@ from ser.core.files import read_json, read_yaml, sha256, write_yaml
 from ser.data.datadir import DataDir
 from ser.data.table import read_table
 from ser.downstream.config import TrainConfig
-from ser.downstream.finetune_config import FinetuneConfig
+from ser.downstream.finetune.config import FinetuneConfig
 from ser.text.store import embeddings_fingerprint
 
 if TYPE_CHECKING:

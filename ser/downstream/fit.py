@@ -17,15 +17,15 @@ from ser.core.log import get_logger
 from ser.core.seed import derive_seed, seed_everything
 from ser.data.speakers import is_known
 from ser.downstream.class_losses import MISSING_CLASS, class_weights, share_weights
+from ser.downstream.conditioning.side import Side
+from ser.downstream.conditioning.side_config import SideOptions
+from ser.downstream.conditioning.voices import Voices
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, Labels
 from ser.downstream.heads import settle_batchnorm
 from ser.downstream.losses import task_loss
 from ser.downstream.model import UtteranceModel
 from ser.downstream.saved import SavedModel, fit_scale
-from ser.downstream.side import Side
-from ser.downstream.side_config import SideOptions
-from ser.downstream.voices import Voices
 from ser.engine.loop import BestEpoch, train_epochs
 from ser.metrics.categorical import confusion, uar, wa
 from ser.metrics.continuous import ccc

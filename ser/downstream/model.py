@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ser.downstream.conditioning.side import Side
+from ser.downstream.conditioning.side_branch import SideBranch, widen
+from ser.downstream.conditioning.side_config import SideOptions
+from ser.downstream.conditioning.speaker import SpeakerBranch, token_sizes
+from ser.downstream.conditioning.speaker_config import SpeakerConfig
+from ser.downstream.conditioning.voices import NOBODY, Voices
 from ser.downstream.config import ModelConfig
 from ser.downstream.heads import make_head
 from ser.downstream.layers import LayerWeights, SingleLayer
 from ser.downstream.pooling import masked_mean, pooled_statistics
-from ser.downstream.side import Side
-from ser.downstream.side_branch import SideBranch, widen
-from ser.downstream.side_config import SideOptions
-from ser.downstream.speaker import SpeakerBranch, token_sizes
-from ser.downstream.speaker_config import SpeakerConfig
 from ser.downstream.standardise import NormalScores, Standardiser
-from ser.downstream.voices import NOBODY, Voices
 
 
 class UtteranceModel(nn.Module):

@@ -15,15 +15,15 @@ from ser.core.files import read_json, read_yaml, whole_file, write_json, write_y
 from ser.core.log import get_logger, progress
 from ser.data.arks import ArkWriter
 from ser.data.datadir import DataDir
+from ser.downstream.conditioning.side import Side, load_side
+from ser.downstream.conditioning.voices import Voices
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, load_examples
 from ser.downstream.experiment import AudioSources, Experiment, Sources, load_sets, training_fingerprint
 from ser.downstream.fit import PREDICTION_BATCH
 from ser.downstream.protocol import Part
 from ser.downstream.saved import SavedModel
-from ser.downstream.side import Side, load_side
 from ser.downstream.train import make_folds
-from ser.downstream.voices import Voices
 
 logger = get_logger(__name__)
 
@@ -64,7 +64,7 @@ def predict_experiment(
     sets = load_sets(sources)
     if isinstance(sources, AudioSources):
         # Not for what runs on features: it wants an encoder's libraries.
-        from ser.downstream.predict_audio import AudioPredictor
+        from ser.downstream.finetune.predict import AudioPredictor
 
         predictor: FeaturePredictor | AudioPredictor = AudioPredictor(experiment, config, sources, sets)
         if speakers is not None:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ser.core.errors import UserError
+from ser.downstream.conditioning.side_config import GenderConfig, SideOptions, TextConfig
+from ser.downstream.conditioning.speaker_config import SpeakerConfig
 from ser.downstream.config import ModelConfig
 from ser.downstream.model import UtteranceModel
-from ser.downstream.side_config import GenderConfig, SideOptions, TextConfig
-from ser.downstream.speaker_config import SpeakerConfig
 from ser.engine.checkpoint import load_state, read_metadata, save_model
 
 

@@ -15,13 +15,13 @@ from ser.core.log import Progress, clock, get_logger, log_to_file
 from ser.core.seed import derive_seed
 from ser.data.datadir import DataDir
 from ser.data.labels import VOTES
+from ser.downstream.conditioning.side import check_side, load_side, text_dim
+from ser.downstream.conditioning.side_config import SideOptions
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, check_attribute, load_examples, statistics_needed
 from ser.downstream.experiment import Experiment, Sources, load_sets, training_fingerprint, write_info
 from ser.downstream.fit import Task, choose, train_chosen
 from ser.downstream.protocol import Fold, cross_validation, describe, fixed_sets, validation_splits
-from ser.downstream.side import check_side, load_side, text_dim
-from ser.downstream.side_config import SideOptions
 from ser.downstream.validated import write_validated
 from ser.engine.loop import make_accelerator
 from ser.engine.peak import peak_memory, start_peak

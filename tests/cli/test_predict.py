@@ -15,7 +15,7 @@ from ser.core.errors import UserError
 from ser.data.arks import ArkReader
 from ser.downstream.config import ModelConfig
 from ser.upstream import load_upstream
-from tests.downstream.audio_corpus import RATE, AudioCorpus, make_corpus
+from tests.downstream.finetune.audio_corpus import RATE, AudioCorpus, make_corpus
 
 COLUMNS = ["file", "start", "end", "label", "p_calm", "p_happy", "p_sad", "arousal"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ser.upstream import load_upstream
-from tests.downstream.audio_corpus import AudioCorpus, make_corpus
+from tests.downstream.finetune.audio_corpus import AudioCorpus, make_corpus
 from tests.upstream.models import save
 
 

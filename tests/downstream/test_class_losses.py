@@ -21,8 +21,8 @@ from ser.downstream.class_losses import (
 from ser.downstream.config import OptimizerConfig, TaskConfig, TrainConfig
 from ser.downstream.examples import load_labels
 from ser.downstream.experiment import Experiment, Sources
-from ser.downstream.finetune_config import FinetuneConfig
-from ser.downstream.finetune_fit import labelled
+from ser.downstream.finetune.config import FinetuneConfig
+from ser.downstream.finetune.fit import labelled
 from ser.downstream.losses import task_loss
 from ser.downstream.train import train_experiment
 from tests.downstream.corpus import CLASSES, make_set

@@ -16,7 +16,7 @@ from ser.downstream.examples import load_examples
 from ser.downstream.recogniser import Recogniser, Recognition, average
 from ser.downstream.saved import SavedModel
 from ser.upstream import load_upstream
-from tests.downstream.audio_corpus import CLASSES, AudioCorpus, make_corpus
+from tests.downstream.finetune.audio_corpus import CLASSES, AudioCorpus, make_corpus
 from tests.upstream.models import save
 
 CLOSE = {"rtol": 0, "atol": 1e-5}

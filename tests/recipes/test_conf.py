@@ -7,7 +7,7 @@ import yaml
 
 from ser.cli import finetune, papt, train
 from ser.downstream.config import TrainConfig
-from ser.downstream.finetune_config import FinetuneConfig
+from ser.downstream.finetune.config import FinetuneConfig
 from ser.papt.config import PaptConfig
 from ser.scoring.mapping import Mapping
 from ser.scoring.quoted import read_quotations

@@ -36,16 +36,16 @@ upstream x pooling x what the model is told, and prints the table.
   --out DIR                   for experiments; the table is written there too"
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# shellcheck source=utils/parse_options.sh
+# shellcheck source=../../../../utils/parse_options.sh
 . utils/parse_options.sh
 die() { echo "$PROGRAM: error: $1" >&2 && exit 2; }
 (($# == 0)) || die "'$1' is no option. See '$PROGRAM --help'."
 [[ -n $text_encoder ]] || die "--text-encoder is wanted, hf:<folder or hub name>. See '$PROGRAM --help'."
 
 ./run.sh --stop-stage extract-text --text-encoder "$text_encoder" --text-options "$text_options" --upstreams "$upstreams"
-# shellcheck source=path.sh
+# shellcheck source=../../../TEMPLATE/ser1/path.sh
 . ./path.sh
-# shellcheck source=utils/upstream_names.sh
+# shellcheck source=../../../../utils/upstream_names.sh
 . utils/upstream_names.sh
 
 read -ra sets <<<"$data_sets"

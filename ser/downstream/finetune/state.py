@@ -1,0 +1,88 @@
+"""The state of a fine-tuning between two epochs: a run that was killed goes on as if it had not been.
+
+There are no states of generators in it: order, crops and dropout follow from (seed, epoch, step).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ser.core.files import whole_file
+from ser.core.log import get_logger
+from ser.downstream.finetune.model import EndToEnd
+from ser.engine.loop import BestEpoch
+
+logger = get_logger(__name__)
+
+FILE = "resume.pt"
+
+
+@dataclass
+class FineTuneState:
+    """How far a run is.
+
+    Args:
+        best: the best epoch so far, and the curve.
+        best_state: its trained parameters, on the CPU.
+        epoch: epochs done.
+        step: steps done.
+        seconds: that they took, over all calls.
+    """
+
+    best: BestEpoch
+    best_state: dict[str, Tensor] = field(default_factory=dict)
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+
+    def keep(self, model: EndToEnd) -> None:
+        """Remember the model as the best so far."""
+        self.best_state = {
+            name: value.detach().cpu().clone() for name, value in model.trained_state().items()
+        }
+
+    def save(self, folder: Path, fingerprint: str, model: EndToEnd, optimizer: Any, scaler: Any) -> None:
+        """Write everything that the next epoch needs, in place of the one before, whole or not at all."""
+        state = {
+            "fingerprint": fingerprint, "epoch": self.epoch, "step": self.step, "seconds": self.seconds,
+            "model": model.trained_state(), "optimizer": optimizer.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            # The best epoch's model is mostly the last one's, and need not be written twice.
+            "best": None if self.best.epoch == self.epoch else self.best_state,
+            "best_epoch": self.best.epoch, "best_value": self.best.value, "curve": self.best.curve,
+        }  # fmt: skip
+        with whole_file(folder / FILE, "wb") as stream:
+            torch.save(state, stream)
+
+    def load(self, folder: Path, fingerprint: str, model: EndToEnd, optimizer: Any, scaler: Any) -> bool:
+        """Fill everything from a run that was begun with the same fingerprint; False when there is none."""
+        path = folder / FILE
+        if not path.is_file():
+            return False
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            if state["fingerprint"] != fingerprint:
+                logger.info("%s is of other data or options: starting over", path)
+                return False
+            model.load_trained_state(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+        except Exception as error:  # torch raises whatever the bytes make it
+            logger.warning("%s cannot be used (%s): starting over", path, str(error).split("\n")[0])
+            return False
+        if scaler is not None and state["scaler"] is not None:
+            scaler.load_state_dict(state["scaler"])
+        self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+        self.best.epoch, self.best.value, self.best.curve = (
+            state["best_epoch"], state["best_value"], state["curve"],
+        )  # fmt: skip
+        if state["best"] is None:
+            self.keep(model)
+        else:
+            self.best_state = state["best"]
+        logger.info("going on after epoch %d", self.epoch)
+        return True
