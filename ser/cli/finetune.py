@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ser.cli.text import add_text_arguments, text_arguments
 from ser.core.config import Parser
 from ser.core.errors import UserError
 from ser.downstream.experiment import AudioSources, Experiment
@@ -28,6 +29,7 @@ def make_parser() -> Parser:
     )
     where.add_argument("--validation-data", type=Path, help="the corpus's validation set")
     where.add_argument("--test-data", type=list[Path], default=[], help="the corpus's test sets: [a, b]")
+    add_text_arguments(where)
     where.add_argument("--exp", type=Path, required=True, help="folder of the experiment")
     where.add_argument("--speakers", type=Path, help="of which training speakers a personalised encoder makes"
                        " others, as 'ser speakers' writes it")  # fmt: skip
@@ -57,6 +59,7 @@ def main(argv: list[str]) -> None:
         "30 s" if options.whisper_context == "30s" else "length",
         options.speakers,
         options.skip_broken,
+        **text_arguments(options),
     )
     finetune_experiment(
         config,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ser.core.config import Parser
 from ser.core.log import get_logger
@@ -10,7 +11,7 @@ from ser.core.log import get_logger
 log = get_logger(__name__)
 
 EPILOG = """Utterances without words (no line in text, or <unk>) are left out: training has a learned vector
-for them. 'ser train --text-feats' reads the result."""
+for them. 'ser train' and 'ser finetune --text-feats' read the result."""
 
 
 def make_parser() -> Parser:
@@ -25,6 +26,23 @@ def make_parser() -> Parser:
     )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     return parser
+
+
+def add_text_arguments(group: Any) -> None:
+    """Options of the verbs that train, which say where ``ser text`` has written.
+
+    Args:
+        group: of a parser.
+    """
+    group.add_argument("--text-feats", type=Path, help="embeddings of words (ser text), for text.fusion")
+    group.add_argument("--validation-text-feats", type=Path)
+    group.add_argument("--test-text-feats", type=list[Path], default=[])
+
+
+def text_arguments(options: Any) -> dict[str, Any]:
+    """What was given of ``add_text_arguments``, as ``TextSources`` takes it."""
+    names = ("text_feats", "validation_text_feats", "test_text_feats")
+    return {name: options[name] for name in names}
 
 
 def main(argv: list[str]) -> None:

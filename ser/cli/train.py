@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ser.cli.text import add_text_arguments, text_arguments
 from ser.core.config import Parser
 from ser.core.errors import UserError
 from ser.downstream.config import TrainConfig
@@ -23,11 +24,7 @@ def make_parser() -> Parser:
     where.add_argument("--validation-feats", type=Path)
     where.add_argument("--test-data", type=list[Path], default=[], help="the corpus's test sets: [a, b]")
     where.add_argument("--test-feats", type=list[Path], default=[])
-    where.add_argument(
-        "--text-feats", type=Path, help="embeddings of transcripts (ser text), for text.fusion"
-    )
-    where.add_argument("--validation-text-feats", type=Path)
-    where.add_argument("--test-text-feats", type=list[Path], default=[])
+    add_text_arguments(where)
     where.add_argument("--exp", type=Path, required=True, help="folder of the experiment")
     work = parser.add_argument_group("this call's share of the work")
     work.add_argument("--seed", type=int, default=0)
@@ -53,9 +50,7 @@ def main(argv: list[str]) -> None:
             options.validation_feats,
             options.test_data,
             options.test_feats,
-            options.text_feats,
-            options.validation_text_feats,
-            options.test_text_feats,
+            **text_arguments(options),
         ),
         Experiment(options.exp),
         seed=options.seed,

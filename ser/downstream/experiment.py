@@ -13,9 +13,9 @@ from ser.core.errors import UserError
 from ser.core.files import read_json, read_yaml, sha256, write_yaml
 from ser.data.datadir import DataDir
 from ser.data.table import read_table
+from ser.downstream.conditioning.sources import TextSources
 from ser.downstream.config import TrainConfig
 from ser.downstream.finetune.config import FinetuneConfig
-from ser.text.store import embeddings_fingerprint
 
 if TYPE_CHECKING:
     from ser.upstream.base import Upstream
@@ -25,7 +25,7 @@ TRAINED, FINE_TUNED = "train", "finetune"
 
 
 @dataclass
-class Sources:
+class Sources(TextSources):
     """Where an experiment's data and features are.
 
     Args:
@@ -35,9 +35,6 @@ class Sources:
         validation_feats: its features.
         test_data: the corpus's test sets; empty for cross-validation.
         test_feats: their features, in the same order.
-        text_feats: embeddings of the training set's transcripts, where the model is told of words.
-        validation_text_feats: of the validation set's.
-        test_text_feats: of the test sets', in the same order.
     """
 
     data: Path
@@ -46,9 +43,6 @@ class Sources:
     validation_feats: Path | None = None
     test_data: list[Path] = field(default_factory=list)
     test_feats: list[Path] = field(default_factory=list)
-    text_feats: Path | None = None
-    validation_text_feats: Path | None = None
-    test_text_feats: list[Path] = field(default_factory=list)
 
     def check(self) -> None:
         """Refuse a data directory without its features, or the reverse.
@@ -62,24 +56,7 @@ class Sources:
             raise UserError("--test-data and --test-feats want the same number of folders")
         if not self.test_data and self.validation_data is not None:
             raise UserError("a validation set without a test set", hint="Give --test-data and --test-feats")
-        self._check_text()
-
-    def _check_text(self) -> None:
-        """Refuse embeddings of the transcripts of some sets only."""
-        of_sets = [bool(self.text_feats), bool(self.validation_text_feats), bool(self.test_text_feats)]
-        wanted = [True, self.validation_data is not None, bool(self.test_data)]
-        if any(of_sets) and (of_sets != wanted or len(self.test_text_feats) != len(self.test_data)):
-            raise UserError(
-                "embeddings of text are wanted of every set, or of none",
-                hint="Give --text-feats, --validation-text-feats and --test-text-feats",
-            )
-
-    def text_pairs(self) -> dict[str, Path]:
-        """Source name -> embeddings of its transcripts; empty where there are none."""
-        if self.text_feats is None:
-            return {}
-        found = [self.text_feats, self.validation_text_feats, *self.test_text_feats]
-        return dict(zip(self.pairs(), [each for each in found if each is not None], strict=True))
+        self.check_text(self.validation_data is not None, len(self.test_data))
 
     def pairs(self) -> dict[str, tuple[Path, Path]]:
         """Source name -> (data directory, features): ``train``, ``validation``, each test set by name."""
@@ -101,13 +78,12 @@ class Sources:
             for part in ("meta.yaml", "pooled_mean.scp"):
                 if (feats / part).is_file():
                     digest.update(sha256(feats / part).encode())
-        for name, feats in self.text_pairs().items():
-            digest.update(f"text of {name} {embeddings_fingerprint(feats)}".encode())
+        self.hash_text(digest, self.pairs())
         return digest.hexdigest()
 
 
 @dataclass
-class AudioSources:
+class AudioSources(TextSources):
     """Where a fine-tuned experiment's data are, and what hears them.
 
     Args:
@@ -129,13 +105,14 @@ class AudioSources:
     skip_broken: bool = False
 
     def check(self) -> None:
-        """Refuse a validation set without a test set.
+        """Refuse a validation set without a test set, and text of some sets only.
 
         Raises:
             UserError: naming the options.
         """
         if not self.test_data and self.validation_data is not None:
             raise UserError("a validation set without a test set", hint="Give --test-data")
+        self.check_text(self.validation_data is not None, len(self.test_data))
 
     def pairs(self) -> dict[str, tuple[Path, None]]:
         """Source name -> (data directory, no features), as ``Sources`` has it."""
@@ -160,6 +137,7 @@ class AudioSources:
         facts = {key: value for key, value in asdict(upstream.info).items() if key != "name"}
         facts |= {"settings": dict(upstream.settings), "skip_broken": self.skip_broken}
         digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
+        self.hash_text(digest, self.pairs())
         return digest.hexdigest()
 
 
@@ -239,7 +217,7 @@ def training_fingerprint(config: TrainConfig | FinetuneConfig, sources: str) -> 
     """
     options = asdict(config)
     for group in ("gender", "text"):  # off, they change nothing: experiments of older releases stay trained
-        if group in options and options[group]["fusion"] == "none":
+        if options[group]["fusion"] == "none" and not options[group].get("task"):
             del options[group]
     text = json.dumps([options, sources], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -138,7 +138,7 @@ class Fit:
         side = self._side_options()
         model = UtteranceModel(self.config.model, pooled.shape, self.task.outputs, speaker, names, side)
         if model.side is not None and model.side.text is not None:
-            model.side.text.fit(self.examples.side.text[self.rows])
+            model.side.text.embedding.fit(self.examples.side.text[self.rows])
         if self.config.model.standardise in ("global", "quantile"):
             model.standardiser.fit(pooled.take(part) for part in self.rows.split(PREDICTION_BATCH))
         return model

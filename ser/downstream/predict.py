@@ -136,7 +136,7 @@ class FeaturePredictor:
     """
 
     def __init__(self, config: TrainConfig, sources: Sources, sets: dict[str, tuple[DataDir, Path]]) -> None:
-        self.config, self.sets, self.text_feats = config, sets, sources.text_pairs()
+        self.config, self.sets, self.text_feats = config, sets, sources.text_of(sets)
         self.fingerprint = training_fingerprint(config, sources.fingerprint())
         self._loaded: dict[str, Examples] = {}
         self._sides: dict[str, Side | None] = {}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ser.core.errors import UserError
-from ser.downstream.conditioning.side_config import GenderConfig, SideOptions, TextConfig
+from ser.downstream.conditioning.side_config import SideOptions
 from ser.downstream.conditioning.speaker_config import SpeakerConfig
 from ser.downstream.config import ModelConfig
 from ser.downstream.model import UtteranceModel
@@ -111,9 +111,7 @@ class SavedModel:
         classes = metadata["classes"]
         attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
         speaker, speakers = SpeakerConfig(**metadata.get("speaker", {})), metadata.get("speakers", [])
-        side, told = SideOptions(), metadata.get("side")
-        if told:
-            side = SideOptions(GenderConfig(**told["gender"]), TextConfig(**told["text"]), told["text_dim"])
+        side = SideOptions.from_plain(metadata.get("side"))
         outputs = len(classes) + len(attributes)
         model = UtteranceModel(config, metadata["shape"], outputs, speaker, speakers, side)
         load_state(path, model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -15,8 +14,8 @@ from ser.core.log import Progress, clock, get_logger, log_to_file
 from ser.core.seed import derive_seed
 from ser.data.datadir import DataDir
 from ser.data.labels import VOTES
-from ser.downstream.conditioning.side import check_side, load_side, text_dim
-from ser.downstream.conditioning.side_config import SideOptions
+from ser.downstream.conditioning.side import check_side, load_side
+from ser.downstream.conditioning.sources import side_options, told_sources
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, check_attribute, load_examples, statistics_needed
 from ser.downstream.experiment import Experiment, Sources, load_sets, training_fingerprint, write_info
@@ -53,7 +52,7 @@ def train_experiment(
         UserError: for anything the user can mend.
     """
     config.check()
-    sources = told_sources(config, sources)
+    sources = told_sources(config.text, sources)
     sources.check()
     sets = load_sets(sources)
     data, feats = sets["train"]
@@ -61,7 +60,7 @@ def train_experiment(
     check_task(task, data, config.task.soft)
     check_validation(task, data, sets["validation"][0] if "validation" in sets else None)
     config.speaker.check_sets([name for name in sets if name not in ("train", "validation")])
-    side, text_feats = side_options(config, sources), sources.text_pairs()
+    side, text_feats = side_options(config.gender, config.text, sources), sources.text_of(sets)
     check_side(side, data, [loaded for name, (loaded, _) in sets.items() if name != "train"])
     folds = make_folds(sets)
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
@@ -184,28 +183,6 @@ def train_fold(
         choice.best.epoch,
         clock(time.monotonic() - start),
     )
-
-
-def told_sources(config: TrainConfig, sources: Sources) -> Sources:
-    """The sources, without embeddings of text where the model is not told of words.
-
-    Raises:
-        UserError: when it is, and there are none.
-    """
-    if config.text.fusion == "none":
-        return replace(sources, text_feats=None, validation_text_feats=None, test_text_feats=[])
-    if sources.text_feats is None:
-        raise UserError(
-            "text.fusion wants embeddings of the transcripts", value=config.text.fusion,
-            hint="Give --text-feats, of 'ser text', for every set",
-        )  # fmt: skip
-    return sources
-
-
-def side_options(config: TrainConfig, sources: Sources) -> SideOptions:
-    """What the model is told beside the sound, with the width of the embeddings there are."""
-    dim = 0 if sources.text_feats is None else text_dim(sources.text_feats)
-    return SideOptions(config.gender, config.text, dim)
 
 
 def make_folds(sets: dict[str, tuple[DataDir, Path | None]]) -> list[Fold]:

@@ -1,8 +1,9 @@
-"""Gender in a model on features: shares p over genders, and how they enter the utterance vector x.
+"""Gender in a model: shares p over genders, and how they enter the utterance vector x.
 
     source   true        p = one-hot of f, m or unknown
              predicted   p = softmax(W x + b), learnt by cross-entropy as a side task
-    fusion   concatenate [x; p E]          E random, the head's weights on it zero
+    fusion   none        x                 gender is a further task alone (``gender.task``)
+             concatenate [x; p E]          E random, the head's weights on it zero
              add         x + p E           E zero
              film        (1 + p G) x + p E G, E zero (Perez et al. 2018, "FiLM")
 
@@ -25,22 +26,21 @@ class GenderBranch(nn.Module):
     """Conditions utterance vectors on gender.
 
     Args:
-        config: fusion and source; not ``none``.
+        config: which asks for gender, as what is told, as a task, or both.
         size: S D of the utterance vector.
     """
 
     def __init__(self, config: GenderConfig, size: int) -> None:
         super().__init__()
         self.config = config
-        predicted = config.source == "predicted"
-        rows = 2 if predicted else 3
+        rows = 2 if config.source == "predicted" else 3
         if config.fusion == "concatenate":
             self.shift = nn.Parameter(torch.randn(rows, config.width))
-        else:
+        elif config.fusion != "none":
             self.shift = nn.Parameter(torch.zeros(rows, size))
         if config.fusion == "film":
             self.scale = nn.Parameter(torch.zeros(rows, size))
-        if predicted:
+        if config.classified:
             self.classifier = nn.Linear(size, 2)
             nn.init.zeros_(self.classifier.weight)
             nn.init.zeros_(self.classifier.bias)
@@ -63,6 +63,8 @@ class GenderBranch(nn.Module):
 
     def forward(self, x: Tensor, gender: Tensor) -> tuple[Tensor, Tensor]:
         """``x (B, S D)`` and labels ``(B,)`` -> vectors of that shape, and what is set beside them."""
+        if self.config.fusion == "none":
+            return x, x.new_zeros(len(x), 0)
         p = self.shares(x, gender)
         if self.config.fusion == "concatenate":
             return x, p @ self.shift
@@ -71,7 +73,7 @@ class GenderBranch(nn.Module):
         return x + p @ self.shift, x.new_zeros(len(x), 0)
 
     def loss(self, x: Tensor, gender: Tensor) -> Tensor:
-        """The side task: ``weight`` times the cross-entropy of known genders; 0 where nothing is guessed."""
-        if self.config.source == "true" or bool((gender == UNKNOWN).all()):
+        """The side task: ``weight`` times the cross-entropy of known genders; 0 where none is learnt."""
+        if not self.config.classified or bool((gender == UNKNOWN).all()):
             return x.sum() * 0
         return self.config.weight * F.cross_entropy(self.classifier(x), gender, ignore_index=UNKNOWN)

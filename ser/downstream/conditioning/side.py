@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,17 +38,18 @@ class Side:
     @classmethod
     def unknown(cls, count: int, options: SideOptions, device: torch.device) -> Side:
         """Nothing is known of ``count`` utterances."""
-        gender = torch.full((count,), UNKNOWN, device=device) if options.gender.fusion != "none" else None
+        gender = torch.full((count,), UNKNOWN, device=device) if options.gender.on else None
         text = torch.full((count, options.text_dim), math.nan, device=device)
         return cls(gender, text if options.text.fusion != "none" else None)
 
     def take(self, rows: Tensor, device: torch.device | str = "cpu") -> Side:
         """Some utterances by row number ``(B,)``."""
-        found = [
-            None if each is None else each[rows.to(each.device)].to(device)
-            for each in (self.gender, self.text)
-        ]
-        return Side(*found)
+        found = [each if each is None else each[rows.to(each.device)] for each in (self.gender, self.text)]
+        return Side(*found).to(device)
+
+    def to(self, device: torch.device | str) -> Side:
+        """The same on a device."""
+        return Side(*(each if each is None else each.to(device) for each in (self.gender, self.text)))
 
     def hidden(self, options: SideOptions, draws: torch.Generator) -> Side:
         """The same with some of it forgotten, independently of each other, as the options' ``hide`` says."""
@@ -60,6 +61,34 @@ class Side:
             gone = _draw(len(self.text), options.text.hide, draws).to(self.text.device)
             result = replace(result, text=self.text.masked_fill(gone[:, None], math.nan))
         return result
+
+
+@dataclass(frozen=True)
+class Told:
+    """Gender and text of an experiment's utterances, by name.
+
+    Args:
+        options: what is asked for.
+        row_of: utterance -> its row.
+        side: of all utterances.
+    """
+
+    options: SideOptions
+    row_of: Mapping[str, int]
+    side: Side
+
+    @classmethod
+    def load(cls, sets: Sequence[tuple[DataDir, Path | None]], options: SideOptions) -> Told | None:
+        """Arguments as those of ``load_side``; None where nothing is asked for."""
+        side = load_side(sets, options)
+        if side is None:
+            return None
+        names = [utterance for data, _ in sets for utterance in data.utterances]
+        return cls(options, {name: row for row, name in enumerate(names)}, side)
+
+    def of(self, utterances: Sequence[str], device: torch.device | str = "cpu") -> Side:
+        """Gender and text of some utterances, in their order."""
+        return self.side.take(torch.tensor([self.row_of[name] for name in utterances]), device)
 
 
 def _draw(count: int, share: float, draws: torch.Generator) -> Tensor:
@@ -84,7 +113,7 @@ def load_side(sets: Sequence[tuple[DataDir, Path | None]], options: SideOptions)
         return None
     gender, text = [], []
     for data, feats in sets:
-        if options.gender.fusion != "none":
+        if options.gender.on:
             known = data.trait("gender")
             gender += [GENDERS.get(known.get(utterance, ""), UNKNOWN) for utterance in data.utterances]
         if options.text.fusion != "none":
@@ -125,15 +154,15 @@ def check_side(options: SideOptions, data: DataDir, others: Sequence[DataDir]) -
     Raises:
         UserError: when fewer than two genders are known of its speakers.
     """
-    if options.gender.fusion == "none":
+    if not options.gender.on:
         return
     known = set(data.trait("gender").values())
     if len(known) < 2:
         what = "only one gender in the training set" if known else "no gender is known in the training set"
         raise UserError(
             what, file=data.path / "spk2gender", value=", ".join(known) or None,
-            hint="Write spk2gender or utt2gender (m or f), or set gender.fusion: none",
+            hint="Write spk2gender or utt2gender (m or f), or set gender.fusion: none, gender.task: false",
         )  # fmt: skip
     for other in others:
-        if options.gender.source == "true" and not other.trait("gender"):
+        if options.gender.fusion != "none" and options.gender.source == "true" and not other.trait("gender"):
             log.warning("%s: no gender is known; the learned vector of unknown gender stands in", other.path)

@@ -27,7 +27,7 @@ class SideBranch(nn.Module):
         self.options = options
         statistics, _, dim = shape
         self.gender = self.text = None
-        if options.gender.fusion != "none":
+        if options.gender.on:
             self.gender = GenderBranch(options.gender, statistics * dim)
         if options.text.fusion != "none":
             self.text = TextBranch(options.text, options.text_dim, shape)

@@ -1,9 +1,9 @@
-"""What a model on features is told of gender and words: ``gender:`` and ``text:`` of conf/*.yaml."""
+"""What a model is told of gender and words: ``gender:`` and ``text:`` of conf/*.yaml."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ser.core.errors import UserError
 
@@ -27,6 +27,8 @@ class GenderConfig:
         source: ``true`` takes spk2gender or utt2gender, and a learned vector where that says nothing.
             ``predicted`` takes a classifier's posterior, a side task on the same utterance vector: nothing
             but audio is needed to predict. In training the labels stand in for it where they are known.
+        task: learn gender as a further task (cross-entropy of a linear classifier on the utterance vector),
+            whether it enters or not; ``predicted`` does so anyway.
         weight: of the side task's cross-entropy (open value).
         width: of the vector of ``concatenate`` (open value).
         hide: share of the training utterances, drawn anew each epoch, whose gender is hidden, so that the
@@ -35,15 +37,26 @@ class GenderConfig:
 
     fusion: Literal["none", "concatenate", "add", "film"] = "none"
     source: Literal["true", "predicted"] = "true"
+    task: bool = False
     weight: float = 0.1
     width: int = 16
     hide: float = 0.1
 
-    def check(self, standardise: str) -> None:
+    @property
+    def on(self) -> bool:
+        """Whether gender is asked for at all."""
+        return self.fusion != "none" or self.task
+
+    @property
+    def classified(self) -> bool:
+        """Whether a classifier is learnt."""
+        return self.task or (self.fusion != "none" and self.source == "predicted")
+
+    def check(self, standardise: str = "none") -> None:
         """Refuse what means nothing.
 
         Args:
-            standardise: ``model.standardise``.
+            standardise: ``model.standardise``, where there is one.
 
         Raises:
             UserError: naming the option and the remedy.
@@ -53,17 +66,17 @@ class GenderConfig:
             raise UserError("gender.weight must be positive", value=self.weight)
         if self.width < 1:
             raise UserError("gender.width must be at least 1", value=self.width)
-        if self.fusion != "none" and self.source == "predicted" and standardise == "speaker":
+        if self.classified and standardise == "speaker":
             raise UserError(
-                "model.standardise: speaker takes away what tells gender", value="gender.source: predicted",
-                hint="Use model.standardise: global, or gender.source: true",
+                "model.standardise: speaker takes away what tells gender",
+                value="gender.task: true" if self.task else "gender.source: predicted",
+                hint="Use model.standardise: global, or gender.source: true without gender.task",
             )  # fmt: skip
 
     def describe(self) -> list[str]:
         """The words of tables."""
-        if self.fusion == "none":
-            return []
-        return [f"gender ({self.source}), {FUSED[self.fusion]}"]
+        words = [] if self.fusion == "none" else [f"gender ({self.source}), {FUSED[self.fusion]}"]
+        return [*words, f"gender as a task x {self.weight:g}"] if self.task else words
 
 
 @dataclass
@@ -72,8 +85,9 @@ class TextConfig:
 
     Args:
         fusion: ``none``; ``concatenate`` sets the embedding beside the utterance's vector;
-            ``cross_attention`` lets it query the tokens that pooled features have, one a layer and statistic:
-            which layer to read, for these words. That is no alignment of words with frames, which are gone.
+            ``cross_attention`` lets it query the audio: in fine-tuning the utterance's frames; of pooled
+            features one token a layer and statistic (which layer to read, for these words), since their
+            frames are gone.
         width: of the attention, a multiple of 4 (open value).
         hide: share of the training utterances, drawn anew each epoch, whose transcript is hidden, so that
             the vector of "no text" is learnt (open value).
@@ -114,7 +128,14 @@ class SideOptions:
 
     def __bool__(self) -> bool:
         """Whether anything is told."""
-        return self.gender.fusion != "none" or self.text.fusion != "none"
+        return self.gender.on or self.text.fusion != "none"
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any] | None) -> SideOptions:
+        """What ``dataclasses.asdict`` made of one; nothing is told where there is None."""
+        if plain is None:
+            return cls()
+        return cls(GenderConfig(**plain["gender"]), TextConfig(**plain["text"]), plain["text_dim"])
 
     def not_in_audio(self) -> list[str]:
         """What stands in for what audio alone does not tell, for a warning."""

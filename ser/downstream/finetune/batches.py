@@ -20,6 +20,7 @@ from ser.core.seed import derive_seed
 from ser.data.audio import AudioReader
 from ser.data.audio_header import BrokenAudio
 from ser.data.datadir import DataDir
+from ser.downstream.conditioning.side import Side, Told
 from ser.downstream.finetune.augment import Augmentation
 from ser.downstream.finetune.model import Waves
 from ser.engine.effective_batch import MicroBatch
@@ -40,6 +41,7 @@ class AudioSet:
         seconds: utterance -> duration, of those that can be used.
         broken: utterance -> why it cannot.
         upstream: who hears it.
+        told: gender and words of the utterances, for models that are told of them.
     """
 
     readers: dict[str, AudioReader]
@@ -47,6 +49,7 @@ class AudioSet:
     seconds: dict[str, float]
     broken: dict[str, str]
     upstream: Upstream
+    told: Told | None = None
 
     @classmethod
     def load(cls, sets: Iterable[DataDir], upstream: Upstream, skip_broken: bool = False) -> AudioSet:
@@ -97,6 +100,10 @@ class AudioSet:
                 file=self.readers[utterance].data_dir.path,
             )
         return wave
+
+    def side(self, utterances: Sequence[str], device: torch.device | str = "cpu") -> Side | None:
+        """Gender and words of some utterances; None where the model is told of neither."""
+        return self.told and self.told.of(utterances, device)
 
     def check_speakers(self) -> None:
         """Ask a personalised encoder for every speaker's vector.
@@ -185,6 +192,7 @@ def read_batch(
     epoch: int = 0,
     longest: int = 0,
     augmentation: Augmentation | None = None,
+    side: Side | None = None,
 ) -> list[MicroBatch]:
     """Some micro-batches of an effective batch, their audio read.
 
@@ -196,6 +204,7 @@ def read_batch(
         epoch: of the crops.
         longest: samples of a crop; 0 for whole utterances.
         augmentation: of the epoch; None for the audio as it is.
+        side: gender and words of the effective batch's utterances, for a model that is told of them.
 
     Raises:
         UserError: audio that is broken beyond its header.
@@ -212,7 +221,8 @@ def read_batch(
         speakers = tuple(audio.speaker_of[name] for name in utterances)
         rows = torch.tensor([place[name] for name in utterances])
         masks = None if augmentation is None else augmentation.masks(tuple(utterances))
-        inputs = Waves(padded, lengths, speakers, masks)
+        text = None if side is None or side.text is None else side.text[rows]
+        inputs = Waves(padded, lengths, speakers, masks, text)
         found.append(MicroBatch(rows, inputs, derive_seed(step, "micro", number)))
     return found
 

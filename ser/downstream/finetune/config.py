@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ser.core.errors import UserError
+from ser.downstream.conditioning.side_config import GenderConfig, TextConfig
 from ser.downstream.config import TaskConfig, ValidationConfig, read_option
 from ser.downstream.finetune.adapters import AdapterConfig
 from ser.downstream.finetune.augment import AugmentConfig
@@ -161,6 +162,8 @@ class FinetuneConfig:
         encoder: what of the encoder is trained.
         pooling: from frames to the utterance vector.
         interpreter: the head.
+        gender: how the speaker's gender enters, or is learnt beside.
+        text: how the words enter.
         batches: what makes a step.
         augment: how training audio is changed.
         optimizer: the optimiser.
@@ -174,6 +177,8 @@ class FinetuneConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     pooling: PoolingConfig = field(default_factory=PoolingConfig)
     interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
+    gender: GenderConfig = field(default_factory=GenderConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -188,6 +193,8 @@ class FinetuneConfig:
             UserError: naming the option, its value and the remedy.
         """
         self.task.check()
+        self.gender.check()
+        self.text.check()
         self.encoder.adapter.check()
         self.augment.check()
         self.unfreeze.check(self.optimizer.epochs)
@@ -285,7 +292,7 @@ class FinetuneConfig:
             options.append(names.get(self.pooling.method, self.pooling.method))
         if self.encoder.speakers:
             options.append("speaker network trained")
-        options += self.task.describe()
+        options += self.gender.describe() + self.text.describe() + self.task.describe()
         if self.precision != "no":
             options.append(self.precision)
         return name, options

@@ -18,6 +18,8 @@ from ser.core.log import Progress, clock, get_logger
 from ser.core.seed import derive_seed, seed_everything
 from ser.data.wording import first_few
 from ser.downstream.class_losses import MISSING_CLASS, class_weights, share_weights
+from ser.downstream.conditioning.side import Side
+from ser.downstream.conditioning.side_config import SideOptions
 from ser.downstream.examples import Labels
 from ser.downstream.finetune.augment import Augmentation, check_augmentation
 from ser.downstream.finetune.batches import AudioSet, count_kept, divide, plan_epoch, read_batch, whole
@@ -87,8 +89,12 @@ class FineTuning:
         seed_everything(seed)
         upstream: Upstream = audio.upstream.to(accelerator.device)
         speaker = audio.speaker_of[self.learn[0]]
+        side = SideOptions() if audio.told is None else audio.told.options
         self.model = EndToEnd(upstream, config.encoder, config.interpreter, task.outputs, [speaker],
-                              config.pooling)  # fmt: skip
+                              config.pooling, side)  # fmt: skip
+        for part in (self.model.reader, self.model.side):
+            if part is not None and part.embedding is not None:
+                part.embedding.fit(audio.side(self.learn).text)
         check_augmentation(config.augment, upstream)
         if self.model.normalisation is not None:
             self.model.normalisation.set(*measure(partial(whole, audio), self.learn, accelerator))
@@ -99,7 +105,9 @@ class FineTuning:
         if config.interpreter.scale == "range":
             scales = [range_scale(*(ranges or {})[name]) for name in task.attributes]
         attributes = dict(zip(task.attributes, scales, strict=True))
-        self.result = FineTuned(self.model, config.interpreter, task.classes, attributes, config.pooling)
+        self.result = FineTuned(
+            self.model, config.interpreter, task.classes, attributes, config.pooling, side
+        )
         mean = torch.tensor([scale.mean for scale in scales])
         deviation = torch.tensor([scale.deviation for scale in scales])
         self._targets = ((labels.targets - mean) / deviation).to(device)
@@ -166,11 +174,11 @@ class FineTuning:
             self.learn, self.config.batches.size, self.seed, epoch
         )  # fmt: skip
         total, groups = 0.0, self.optimizer.param_groups
-        for batch, micro in prefetch(lambda batch: self._read(batch, epoch), batches, READ_AHEAD):
+        for batch, micro, told in prefetch(lambda batch: self._read(batch, epoch), batches, READ_AHEAD):
             set_rates(
                 groups, self.state.step, len(batches), options.epochs, self.config.unfreeze, options
             )  # fmt: skip
-            total += self._step(batch, micro, epoch)
+            total += self._step(batch, micro, epoch, told)
             self.state.step += 1
         return total / len(batches)
 
@@ -179,19 +187,23 @@ class FineTuning:
         epoch, best = self.state.epoch, self.state.best
         return epoch > self._begun and epoch - max(best.epoch, self._begun) >= best.patience
 
-    def _step(self, batch: Sequence[str], micro: Sequence[MicroBatch], epoch: int) -> float:
+    def _step(
+        self, batch: Sequence[str], micro: Sequence[MicroBatch], epoch: int, told: Side | None = None
+    ) -> float:
         """One step on an effective batch; its loss."""
-        rows = self.labels.rows(batch).to(self.accelerator.device)
+        device = self.accelerator.device
+        rows = self.labels.rows(batch).to(device)
         kept = count_kept(micro, self.config.batches.kept_seconds * self.audio.upstream.info.sample_rate)
         vectors = gather_vectors(
             self._encode, micro, len(batch), self.model.dim, self.accelerator, kept
         )  # fmt: skip
         with random_numbers(derive_seed(self.seed, "head", epoch, batch[0])):
-            outputs = self.model.head(vectors)
+            outputs = self.model.head(self.model.inputs(vectors, told and told.to(device)))
         loss = task_loss(
             outputs, self._classes[rows], self._targets[rows], self._weights, self.config.task,
             shares=None if self._shares is None else self._shares[rows], share_weights=self._share_weights,
         )  # fmt: skip
+        loss = loss + self.model.side_loss(vectors, self.audio.side(batch, device))
         value = float(loss.detach())
         if not math.isfinite(value):
             raise self._not_finite("loss", value, batch, epoch)
@@ -220,8 +232,8 @@ class FineTuning:
         with self.accelerator.autocast():
             return self.model.embed(waves)
 
-    def _read(self, batch: list[str], epoch: int) -> tuple[list[str], list[MicroBatch]]:
-        """This process's micro-batches of an effective batch, cropped."""
+    def _read(self, batch: list[str], epoch: int) -> tuple[list[str], list[MicroBatch], Side | None]:
+        """This process's micro-batches of an effective batch, cropped; and what the model is told of it."""
         options = self.config.batches
         augmentation = Augmentation(self.config.augment, self.seed, epoch)
         mine = divide(
@@ -229,7 +241,11 @@ class FineTuning:
             augmentation,
         )  # fmt: skip
         longest = round(options.max_seconds * self.audio.upstream.info.sample_rate)
-        return batch, read_batch(self.audio, batch, mine, self.seed, epoch, longest, augmentation)
+        told = self.audio.side(batch)
+        if told is not None:
+            draws = torch.Generator().manual_seed(derive_seed(self.seed, "hide", epoch, batch[0]))
+            told = told.hidden(self.result.side, draws)
+        return batch, read_batch(self.audio, batch, mine, self.seed, epoch, longest, augmentation, told), told
 
     def _settle(self) -> None:
         """Statistics of the head's BatchNorms with the weights as they are, always of the same utterances."""
@@ -237,7 +253,9 @@ class FineTuning:
         if count > 1 and self.config.interpreter.norm == "batch":
             order = np.random.default_rng(derive_seed(self.seed, "statistics")).permutation(len(self.learn))
             some = [self.learn[place] for place in sorted(order[:count])]
-            settle_batchnorm(self.model.head, self._predict(some)[0].to(self.accelerator.device))
+            device = self.accelerator.device
+            vectors = self._predict(some)[0].to(device)
+            settle_batchnorm(self.model.head, self.model.inputs(vectors, self.audio.side(some, device)))
 
     def _predict(self, utterances: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Vectors ``(n, D)`` and predictions ``(n, K + A)`` of whole utterances."""

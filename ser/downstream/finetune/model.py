@@ -9,11 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from ser.core.errors import UserError
+from ser.downstream.conditioning.side import Side
+from ser.downstream.conditioning.side_branch import widen
+from ser.downstream.conditioning.side_config import SideOptions
 from ser.downstream.finetune.adapters import adapter_names, check_adapters, insert_adapters, merge_lora
 from ser.downstream.finetune.attm import AttentiveMerge
 from ser.downstream.finetune.config import EncoderConfig, InterpreterConfig, OptimizerConfig, PoolingConfig
 from ser.downstream.finetune.frame_pooling import FramePooling
 from ser.downstream.finetune.normalisation import GlobalNormalisation
+from ser.downstream.finetune.side import FrameReader, VectorSide
 from ser.downstream.finetune.trainable import choose, measure_depths, parameter_groups
 from ser.downstream.finetune.unfreezing import UnfreezeConfig
 from ser.downstream.heads import make_interpreter
@@ -32,12 +36,14 @@ class Waves(NamedTuple):
         lengths: ``(n,)`` samples.
         speakers: ``n`` names.
         masks: on the encoder's input features; None for none.
+        text: ``(n, E)`` embeddings of their words, for a model whose words read frames.
     """
 
     wave: Tensor
     lengths: Tensor
     speakers: tuple[str, ...]
     masks: FeatureMask | None = None
+    text: Tensor | None = None
 
 
 class EndToEnd(nn.Module):
@@ -45,7 +51,7 @@ class EndToEnd(nn.Module):
 
         f^p = encoder(u, e_i)            frames (B, F, D), layers merged, e_i where it is personalised
         v   = pooling over time of f^p   (B, dim), the vectors of emb.scp; the mean, unless options say more
-        y   = interpreter(v)             (B, K + A)
+        y   = interpreter(v)             (B, K + A); with gender and words where it is told of them
 
     The encoder stays in evaluation mode (see ``Upstream``), so that an utterance has the same frames alone
     and in any batch, while training as well; only its dropout can be switched on.
@@ -57,9 +63,10 @@ class EndToEnd(nn.Module):
         outputs: K + A, number of classes plus attributes.
         speakers: one speaker whom a personalised encoder knows.
         pooling: from frames to v; the mean by default.
+        side: what the model is told of gender and words; nothing by default.
 
     Attributes:
-        dim: of v.
+        dim: of v, what the words have read included.
 
     Raises:
         UserError: for an upstream that cannot be trained, or not as ``encoder`` says.
@@ -73,6 +80,7 @@ class EndToEnd(nn.Module):
         outputs: int,
         speakers: Sequence[str],
         pooling: PoolingConfig | None = None,
+        side: SideOptions | None = None,
     ) -> None:
         super().__init__()
         info, self.config = upstream.info, encoder
@@ -83,6 +91,9 @@ class EndToEnd(nn.Module):
             interpreter.hidden, interpreter.dropout, self.dim, outputs,
             interpreter.norm, interpreter.input_dropout, interpreter.start,
         )  # fmt: skip
+        self.reader = self.side = None
+        if side:
+            self._told(side, info.dim)
         self.upstream = upstream
         self.normalisation = None
         if encoder.normalise == "global":
@@ -120,14 +131,26 @@ class EndToEnd(nn.Module):
                 self.upstream.vectors_of(waves.speakers),
                 last_layer=self.last_layer,
             )
-        if isinstance(self.layers, LayerWeights) and self.pooling.linear:
+        if isinstance(self.layers, LayerWeights) and self.pooling.linear and self.reader is None:
             # The mean of the merged frames is the merged means: both are affine.
             return self.layers(torch.stack([masked_mean(x, states.lengths) for x in states.layers], dim=1))
-        return self.pooling(self.layers.merge(states.layers, states.lengths), states.lengths)
+        f = self.layers.merge(states.layers, states.lengths)
+        v = self.pooling(f, states.lengths)
+        if self.reader is None:
+            return v
+        return torch.cat([v, self.reader(waves.text.to(device), f, states.lengths)], dim=1)
 
-    def forward(self, waves: Waves) -> Tensor:
+    def inputs(self, v: Tensor, side: Side | None = None) -> Tensor:
+        """What the interpreter reads: vectors ``(n, dim)``, with gender and words where it is told."""
+        return v if self.side is None or side is None else self.side(v, side)
+
+    def side_loss(self, v: Tensor, side: Side | None) -> Tensor | float:
+        """The side task's weighted loss; 0 for models without."""
+        return 0.0 if self.side is None or side is None else self.side.loss(v, side)
+
+    def forward(self, waves: Waves, side: Side | None = None) -> Tensor:
         """Class scores, then attribute values: ``(n, K + A)``."""
-        return self.head(self.embed(waves))
+        return self.head(self.inputs(self.embed(waves), side))
 
     def train(self, mode: bool = True) -> EndToEnd:
         """Training mode for the head, and for the encoder's dropout where there is some to be had."""
@@ -146,20 +169,36 @@ class EndToEnd(nn.Module):
     def encoder_parameters(self) -> list[nn.Parameter]:
         """The parameters whose gradients come through the pooled vectors, merging and pooling included."""
         trained = [p for p in self.upstream.parameters() if p.requires_grad]
-        return [*trained, *self.layers.parameters(), *self.pooling.parameters()]
+        reading = () if self.reader is None else self.reader.parameters()
+        return [*trained, *self.layers.parameters(), *self.pooling.parameters(), *reading]
 
     def parameter_groups(
         self, options: OptimizerConfig, unfreeze: UnfreezeConfig | None = None
     ) -> list[dict]:
         """Optimiser groups; see ``trainable.parameter_groups``."""
-        rest = nn.ModuleList([self.layers, self.pooling, self.head])
+        rest = nn.ModuleList(self._beside_encoder())
         return parameter_groups(self.upstream, self.chosen, self.last_layer, rest, options, unfreeze)
 
     def trained_parameters(self) -> int:
         """How many numbers training sets, those included whose turn has not come yet."""
         encoder = sum(p.numel() for name, p in self.upstream.named_parameters() if name in self.chosen)
-        others = (self.layers, self.pooling, self.head)
-        return encoder + sum(p.numel() for module in others for p in module.parameters())
+        return encoder + sum(p.numel() for module in self._beside_encoder() for p in module.parameters())
+
+    def _beside_encoder(self) -> list[nn.Module]:
+        """All parts but the encoder."""
+        parts = (self.layers, self.pooling, self.head, self.reader, self.side)
+        return [part for part in parts if part is not None]
+
+    def _told(self, side: SideOptions, frame_dim: int) -> None:
+        """Make room for gender and words; the interpreter's weights on them are zero at first."""
+        self.side = VectorSide(side, self.pooling.dim)
+        widths = list(self.side.widths)
+        if side.text.fusion == "cross_attention":
+            self.reader = FrameReader(side, frame_dim)
+            self.dim += self.reader.dim
+            widths.insert(0, self.reader.dim)
+        if widths:
+            widen(self.head, widths)
 
     def trained_state(self) -> dict[str, Tensor]:
         """What training sets: trained parameters of the encoder, and all of the head, BatchNorm included."""

@@ -10,6 +10,8 @@ import torch
 
 from ser.core.errors import UserError
 from ser.data.datadir import DataDir
+from ser.downstream.conditioning.side import Told
+from ser.downstream.conditioning.sources import side_options, told_sets
 from ser.downstream.experiment import AudioSources, Experiment, training_fingerprint
 from ser.downstream.finetune.batches import AudioSet
 from ser.downstream.finetune.config import FinetuneConfig
@@ -50,6 +52,8 @@ class AudioPredictor:
         self.accelerator = make_parallel(config.precision)
         self.audio = AudioSet.load([data for data, _ in sets.values()], self._upstream(), sources.skip_broken)
         self.audio.check_speakers()
+        side = side_options(config.gender, config.text, sources)
+        self.audio.told = Told.load(told_sets(sets, sources), side)
         self.fingerprint = training_fingerprint(config, sources.fingerprint(self.audio.upstream))
 
     def assign_speakers(self, path: Path) -> None:

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ser.core.errors import UserError
+from ser.downstream.conditioning.side_config import SideOptions
 from ser.downstream.finetune.batches import AudioSet, divide, read_batch
 from ser.downstream.finetune.config import EncoderConfig, InterpreterConfig, PoolingConfig
 from ser.downstream.finetune.model import EndToEnd, Waves
@@ -39,6 +40,7 @@ class FineTuned:
         classes: names of the first K outputs.
         attributes: names of the others, each with the scale it was learnt on.
         pooling: the options that the pooling was built with.
+        side: what the model is told of gender and words.
     """
 
     model: EndToEnd
@@ -46,6 +48,7 @@ class FineTuned:
     classes: list[str]
     attributes: dict[str, Scale]
     pooling: PoolingConfig = field(default_factory=PoolingConfig)
+    side: SideOptions = field(default_factory=SideOptions)
 
     def predict_audio(
         self, audio: AudioSet, utterances: Sequence[str], micro_seconds: float, accelerator: Accelerator
@@ -64,7 +67,7 @@ class FineTuned:
 
         def read(batch: Sequence[str]) -> tuple[Sequence[str], list[MicroBatch]]:
             mine = divide(audio, batch, micro_seconds, 0.0, accelerator)
-            return batch, read_batch(audio, batch, mine)
+            return batch, read_batch(audio, batch, mine, side=audio.side(batch))
 
         def encode(waves: Waves) -> Tensor:
             with accelerator.autocast():
@@ -76,7 +79,8 @@ class FineTuned:
             for batch, micro in prefetch(read, groups, 1):
                 vectors.append(gather_vectors(encode, micro, len(batch), dim, accelerator))
             together = torch.cat(vectors)
-            return together.cpu(), in_label_units(model.head(together), self.attributes).cpu()
+            outputs = model.head(model.inputs(together, audio.side(utterances, together.device)))
+            return together.cpu(), in_label_units(outputs, self.attributes).cpu()
 
     def save(self, path: Path, state: dict[str, Tensor]) -> None:
         """Write one safetensors file with ``state`` (of ``EndToEnd.trained_state``), whole or not at all."""
@@ -90,6 +94,8 @@ class FineTuned:
             "classes": self.classes,
             "attributes": {name: asdict(scale) for name, scale in self.attributes.items()},
         }
+        if self.side:
+            metadata["side"] = asdict(self.side)
         save_state(path, state, metadata)
 
     @classmethod
@@ -119,10 +125,11 @@ class FineTuned:
         outputs = len(metadata["classes"]) + len(attributes)
         encoder = EncoderConfig.from_plain(metadata["encoder"])
         pooling = PoolingConfig(**metadata.get("pooling", {}))  # models of before had none
-        model = EndToEnd(upstream, encoder, interpreter, outputs, speakers, pooling)
+        side = SideOptions.from_plain(metadata.get("side"))
+        model = EndToEnd(upstream, encoder, interpreter, outputs, speakers, pooling, side)
         try:
             model.load_trained_state(read_state(path))
         except RuntimeError as error:
             raise UserError("the checkpoint does not fit the model", file=path, value=error) from None
         model.merge_adapters()
-        return cls(model.eval(), interpreter, metadata["classes"], attributes, pooling)
+        return cls(model.eval(), interpreter, metadata["classes"], attributes, pooling, side)

@@ -13,6 +13,8 @@ from ser.core.environment import describe as describe_environment
 from ser.core.files import remove_leftovers, write_json, write_yaml
 from ser.core.log import clock, get_logger, log_to_file
 from ser.core.seed import derive_seed
+from ser.downstream.conditioning.side import Told, check_side
+from ser.downstream.conditioning.sources import side_options, told_sets, told_sources
 from ser.downstream.examples import Labels, load_labels
 from ser.downstream.experiment import AudioSources, Experiment, load_sets, training_fingerprint, write_info
 from ser.downstream.finetune.attm import AttentiveMerge
@@ -59,12 +61,15 @@ def finetune_experiment(
         UserError: for anything the user can mend.
     """
     config.check()
+    sources = told_sources(config.text, sources)
     sources.check()
     sets = load_sets(sources)
     data = sets["train"][0]
     task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
     check_task(task, data, config.task.soft)
     check_validation(task, data, sets["validation"][0] if "validation" in sets else None)
+    side = side_options(config.gender, config.text, sources)
+    check_side(side, data, [loaded for name, (loaded, _) in sets.items() if name != "train"])
     folds = make_folds(sets)
     speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
     share_machine(jobs)
@@ -74,6 +79,7 @@ def finetune_experiment(
     upstream = start_from(sources, accelerator)
     audio = AudioSet.load([loaded for loaded, _ in sets.values()], upstream, sources.skip_broken)
     audio.check_speakers()
+    audio.told = Told.load(told_sets(sets, sources), side)
     learnt_from = [sets[name][0] for name in ("train", "validation") if name in sets]
     labels = load_labels(learnt_from, task.classes, task.attributes, config.task.soft)
     ranges = {name: (each.min, each.max) for name, each in data.labels.attributes.items()}

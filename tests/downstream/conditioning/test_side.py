@@ -132,9 +132,9 @@ def test_nothing_told_is_everything_unknown(options):
 
 def test_missing_text_is_the_learned_vector_whatever_stands_beside_it():
     model = stir(make(SideOptions(text=TextConfig("concatenate"), text_dim=WORDS)))
-    model.side.text.fit(told().text)
+    model.side.text.embedding.fit(told().text)
     beside = model.embed(features(), side=told())[:, -WORDS:]
-    assert torch.equal(beside[::4], model.side.text.no_text.expand(3, -1))
+    assert torch.equal(beside[::4], model.side.text.embedding.no_text.expand(3, -1))
     known = torch.cat([beside[1::4], beside[2::4], beside[3::4]])
     torch.testing.assert_close(known.mean(0), torch.zeros(WORDS), atol=1e-5, rtol=0)
     torch.testing.assert_close(known.std(0, correction=0), torch.ones(WORDS))
@@ -208,7 +208,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
         planted(folder, name, speakers, 0.9)
         for name, speakers in (("train", "abcdefgh"), ("validation", "ijkl"), ("test", "mnop"))
     )
-    return Sources(*train[:2], *validation[:2], [test[0]], [test[1]], train[2], validation[2], [test[2]])
+    words = {"text_feats": train[2], "validation_text_feats": validation[2], "test_text_feats": [test[2]]}
+    return Sources(*train[:2], *validation[:2], [test[0]], [test[1]], **words)
 
 
 def configured(gender: GenderConfig | None = None, text: TextConfig | None = None, **model) -> TrainConfig:
@@ -310,8 +311,8 @@ def copied(sources: Sources, folder: Path) -> Sources:
     return Sources(
         *(moved(p) for p in (sources.data, sources.feats, sources.validation_data, sources.validation_feats)),
         [moved(p) for p in sources.test_data], [moved(p) for p in sources.test_feats],
-        moved(sources.text_feats), moved(sources.validation_text_feats),
-        [moved(p) for p in sources.test_text_feats],
+        text_feats=moved(sources.text_feats), validation_text_feats=moved(sources.validation_text_feats),
+        test_text_feats=[moved(p) for p in sources.test_text_feats],
     )  # fmt: skip
 
 

@@ -184,12 +184,12 @@ def gradients_of(fit: FineTuning) -> tuple[dict[str, torch.Tensor], int]:
     """Gradients of the first eight utterances' effective batch, and its number of micro-batches."""
     torch.nn.init.normal_(fit.model.head[-1].weight, generator=torch.Generator().manual_seed(0))
     fit.model.train()
-    batch, micro = fit._read(fit.learn[:8], 1)
+    batch, micro, told = fit._read(fit.learn[:8], 1)
     # Gradients before the step changes the model: a learning rate of 0 leaves all as it is.
     for group in fit.optimizer.param_groups:
         group["lr"] = 0.0
     fit.config.optimizer.clip = 0.0
-    fit._step(batch, micro, 1)
+    fit._step(batch, micro, 1, told)
     return {n: p.grad.clone() for n, p in fit.model.named_parameters() if p.requires_grad}, len(micro)
 
 
@@ -283,12 +283,12 @@ def test_resumed_equals_uninterrupted(corpus: Path, encoder, tmp_path: Path, mon
     whole = run(corpus, encoder(), tmp_path / "whole", config, only_fold="a")
     step, calls = FineTuning._step, 0
 
-    def dying(self, batch, micro, epoch):
+    def dying(self, *arguments):
         nonlocal calls
         calls += 1
         if calls == 4:
             raise KeyboardInterrupt
-        return step(self, batch, micro, epoch)
+        return step(self, *arguments)
 
     monkeypatch.setattr(finetune_fit.FineTuning, "_step", dying)
     with pytest.raises(KeyboardInterrupt):

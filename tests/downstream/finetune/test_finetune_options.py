@@ -227,7 +227,7 @@ def test_the_head_of_the_odyssey_baseline() -> None:
 def test_a_crop_is_of_what_was_sped_up(corpus: Path, encoder) -> None:
     config = quick(augment=AugmentConfig(speed=[0.5]), batches=BatchConfig(8, 1.0, 0.4))
     fit = make_fit(corpus, encoder(), config)
-    _, micro = fit._read(fit.learn[:8], 1)
+    _, micro, _ = fit._read(fit.learn[:8], 1)
     # All tones are of .25 s and more, so at half the speed every one is cut.
     assert all(length == 6400 for each in micro for length in each.inputs.lengths.tolist())
 
