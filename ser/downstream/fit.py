@@ -22,7 +22,7 @@ from ser.downstream.conditioning.side_config import SideOptions
 from ser.downstream.conditioning.voices import Voices
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, Labels
-from ser.downstream.heads import settle_batchnorm
+from ser.downstream.heads import has_batchnorm, settle_batchnorm
 from ser.downstream.losses import task_loss
 from ser.downstream.model import UtteranceModel
 from ser.downstream.saved import SavedModel, fit_scale
@@ -211,7 +211,7 @@ class Fit:
         model.remember(self._voices)
         if model.side is not None:
             model.side.eval()
-        if any(isinstance(module, torch.nn.BatchNorm1d) for module in model.head.modules()):
+        if has_batchnorm(model.head):
             # One batch, since the statistics are to be those of all utterances.
             parts = self.rows.split(PREDICTION_BATCH)
             settle_batchnorm(model.head, torch.cat([self._vectors(model, part) for part in parts]))

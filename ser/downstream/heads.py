@@ -60,6 +60,7 @@ def make_interpreter(
     norm: str = "batch",
     input_dropout: float = 0.0,
     start: str = "zero",
+    input_norm: str = "none",
 ) -> nn.Sequential:
     """The interpreter of PAPT: FC 128, ReLU, dropout, BatchNorm, FC 32, ReLU, dropout, BatchNorm, FC out.
 
@@ -75,8 +76,10 @@ def make_interpreter(
         norm: ``batch``, ``layer`` (before the ReLU) or ``none``.
         input_dropout: of the utterance vector.
         start: of the last FC, ``zero`` or ``random``.
+        input_norm: ``batch`` for a BatchNorm without weights before all else.
     """
-    layers: list[nn.Module] = [nn.Dropout(input_dropout)] if input_dropout else []
+    layers: list[nn.Module] = [nn.BatchNorm1d(inputs, affine=False)] if input_norm == "batch" else []
+    layers += [nn.Dropout(input_dropout)] if input_dropout else []
     for width in hidden:
         layers.append(nn.Linear(inputs, width))
         layers += [nn.LayerNorm(width)] if norm == "layer" else []
@@ -88,6 +91,11 @@ def make_interpreter(
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
     return nn.Sequential(*layers, last)
+
+
+def has_batchnorm(head: nn.Module) -> bool:
+    """Whether a head has statistics to settle."""
+    return any(isinstance(module, nn.BatchNorm1d) for module in head.modules())
 
 
 @torch.no_grad()

@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
-# Sourced by ser.sh for recipes that pre-train, fine-tune or calibrate: stages 5, 6, 7 and 10, and what stages
-# 8, 9 and 12 do beside training on features. Off where a recipe names none of --units, --papt-configs,
-# --finetune-configs, --adapt, --calibrate.
+# Sourced by ser.sh for recipes that pre-train or adapt: stages 5, 6 and 7, and adapted models in stage 8. Off where
+# a recipe names none of --units, --papt-upstream, --papt-configs, --adapt.
 #
 #   exp/units/<upstream>_l<layer>_k<clusters>/<set>   units
 #   exp/papt/<name>/encoder                           encoders, <name> being the configuration's
-#   exp/<encoder>_<conf>                              experiments, on features or end to end
 #   exp/<experiment>_adapt_<strategy>                 adapted to similar speakers
-#   exp/<experiment>_pldc_<shift>                     calibrated
 
 # shellcheck disable=SC2154,SC2004  # ser.sh has read the options and defined the rest; made_in is its associative array
 read -ra units_words <<<"$units_options"
@@ -16,14 +13,10 @@ read -ra papt_words <<<"$papt_options"
 read -ra papt_sets <<<"${papt_data:-${sets[*]}}"
 read -ra papt_config_words <<<"$papt_configs"
 read -ra unseen_words <<<"--unseen $unseen" # which may be "knn --k 10"
-read -ra finetune_config_words <<<"$finetune_configs"
-read -ra finetune_words <<<"$finetune_options"
 read -ra adapt_words <<<"$adapt_options"
 read -ra strategies <<<"$adapt"
-read -ra shifts <<<"$calibrate"
-read -ra calibrate_words <<<"$calibrate_options"
 
-for config in ${scratch_config:+"$scratch_config"} ${papt_config_words[@]+"${papt_config_words[@]}"} ${finetune_config_words[@]+"${finetune_config_words[@]}"}; do
+for config in ${scratch_config:+"$scratch_config"} ${papt_config_words[@]+"${papt_config_words[@]}"}; do
   [[ -f $config ]] || die "there is no file '$config' in $recipe_dir."
 done
 for set in "${papt_sets[@]}"; do
@@ -33,7 +26,7 @@ for spec in ${unit_specs[@]+"${unit_specs[@]}"}; do
   [[ $spec =~ ^.+:[0-9]+:[0-9]+$ ]] || die "--units: '$spec' is not <upstream>:<layer>:<clusters>, such as mfcc:0:100."
 done
 [[ -z $papt_configs || -n $units ]] || die "--papt-configs wants --units to predict."
-[[ -z $papt_configs$finetune_configs || -n $papt_upstream ]] || die "--papt-upstream is empty: which encoder is to be trained?"
+[[ -z $papt_configs || -n $papt_upstream ]] || die "--papt-upstream is empty: which encoder is to be trained?"
 ((${#unit_specs[@]} < 2)) || [[ ${#unit_specs[@]} == 2 && -n $scratch_config && $papt_upstream == scratch:* ]] ||
   die "--units: a second k-means wants --papt-upstream scratch:<size> and --scratch-config; not '$units'."
 [[ $units != own:* ]] || die "--units: own:<layer>:<clusters> comes second, after the units that the encoder starts with."
@@ -48,11 +41,11 @@ protocol_of() { # set...: prints it
   echo inductive
 }
 
-# The encoders: base (what adaptation starts from) and adapted. A checkpoint in exp/papt is an input from stage 6.
-encoder_tags=() encoder_names=() encoder_checkpoints=()
-add_encoder() { # tag, upstream, its checkpoint or nothing
-  [[ " ${encoder_tags[*]-} " != *" $1 "* ]] || die "two encoders would be called '$1'."
-  encoder_tags+=("$1") encoder_names+=("$2") encoder_checkpoints+=("$3")
+# The encoders: base (what adaptation starts from) and adapted.
+papt_tags=()
+add_pretrained() { # tag, upstream, its checkpoint or nothing
+  add_encoder "$@"
+  papt_tags+=("$1")
 }
 base_name="" base_checkpoint="" # as 'ser papt' wants them
 from_scratch=false
@@ -62,35 +55,28 @@ if [[ $papt_upstream == scratch:* ]]; then
     from_scratch=true
     scratch=exp/papt/$(basename "$scratch_config" .yaml)
     base_checkpoint=$scratch/encoder/hubert.pt base_name=s3prl:hubert_local:$base_checkpoint
-    add_encoder "${scratch##*/}" "papt:$scratch" "$scratch/encoder/model.safetensors"
+    add_pretrained "${scratch##*/}" "papt:$scratch" "$scratch/encoder/model.safetensors"
   fi
 elif [[ -n $papt_upstream ]]; then
   set_base() {
     local names tags checkpoints
     names_and_tags "$papt_upstream" "$extract_options"
     base_name=${names[0]} base_checkpoint=${checkpoints[0]}
-    add_encoder "${tags[0]}" "$base_name" "$base_checkpoint"
+    add_pretrained "${tags[0]}" "$base_name" "$base_checkpoint"
   }
   set_base
 fi
-base_tag=${encoder_tags[0]-}
+base_tag=${papt_tags[0]-}
 for config in ${papt_config_words[@]+"${papt_config_words[@]}"}; do
   name=$(basename "$config" .yaml)
-  add_encoder "$name" "papt:exp/papt/$name" "exp/papt/$name/encoder/model.safetensors"
+  add_pretrained "$name" "papt:exp/papt/$name" "exp/papt/$name/encoder/model.safetensors"
 done
 if [[ -n $train_configs ]]; then
-  for tag in ${encoder_tags[@]+"${encoder_tags[@]}"}; do
+  for tag in ${papt_tags[@]+"${papt_tags[@]}"}; do
     [[ " ${tags[*]} " != *" $tag "* ]] || continue
     features_of+=("$tag") made_in[$tag]=7
   done
 fi
-if [[ -n $calibrate ]]; then # from the predictions of speakers of all parts
-  learnt_parts=(train)
-  ((${#sets[@]} == 1)) || learnt_parts+=(validation)
-  predict_options+="${predict_options:+ }--parts [train,validation,test]"
-  predict_words+=(--parts "[train,validation,test]")
-fi
-
 # ---- 5 units ----
 
 unit_tag() { # specification: prints <upstream>_l<layer>
@@ -248,53 +234,7 @@ stage_adapt-extract() {
   done
 }
 
-# ---- 8 train, 9 predict ----
-
-each_finetuned() { # function, further arguments: calls it for every encoder and configuration
-  local tag config
-  for tag in ${encoder_tags[@]+"${encoder_tags[@]}"}; do
-    for config in ${finetune_config_words[@]+"${finetune_config_words[@]}"}; do
-      "$1" "$tag" "$config" "exp/${tag}_$(basename "$config" .yaml)" "${@:2}"
-    done
-  done
-}
-
-from_encoder() { # tag: all that fine-tuning reads of data directories, audio and encoder; sets encoder, speaker_options
-  local i set
-  for i in "${!encoder_tags[@]}"; do [[ ${encoder_tags[i]} == "$1" ]] && break; done
-  encoder=${encoder_names[i]}
-  from_upstream "$encoder" "${encoder_checkpoints[i]}" "$1"
-  speakers_of "$1"
-  ((!${#speaker_options[@]})) || from 7 "${speaker_options[1]}"
-  for set in "${sets[@]}"; do
-    from 1 "data/$set/wav.scp" "data/$set/utt2spk" "data/$set/labels.yaml" "data/$set/utt2*" "data/$set/spk2*"
-    audio_of "$set"
-  done
-}
-
-finetune_one() { # tag config experiment
-  local seed shares=$nj encoder speaker_options where=(--data "data/${sets[0]}")
-  if ((${#sets[@]} > 1)); then
-    where+=(--validation-data "data/${sets[1]}" --test-data "$(bracketed data "${tests[@]}")")
-    shares=1 # there is one fold
-  fi
-  for seed in "${seed_words[@]}"; do
-    item "${3#exp/}/seed$seed"
-    from_encoder "$1"
-    from 0 "$2"
-    setting "finetune options" "$finetune_options"
-    setting release "$release"
-    promise "$3/config.yaml" "$3/seed$seed/*/model.safetensors"
-    clear_if_forced "$3/seed$seed"
-    if todo; then
-      work "$train_cmd" "JOB=1:$shares" "log/finetune_${3#exp/}_seed$seed.JOB.log" \
-        ser finetune --config "$2" --upstream "$encoder" "${where[@]}" ${speaker_options[@]+"${speaker_options[@]}"} \
-        --exp "$3" --seed "$seed" ${finetune_words[@]+"${finetune_words[@]}"} --nj "$shares" --job JOB
-      if [[ $item_outdated == true ]]; then drop_other_seeds "$3"; fi
-      item_end
-    fi
-  done
-}
+# ---- 8 train ----
 
 each_adapted() { # function, further arguments: the base encoder's experiments (the first upstream's), for each strategy
   local config strategy tag=${base_tag:-${tags[0]}}
@@ -323,63 +263,4 @@ adapt_one() { # tag config experiment: it predicts as well; voices are compared 
       --strategy "${3##*_adapt_}" ${adapt_words[@]+"${adapt_words[@]}"}
     item_end
   fi
-}
-
-stage_train() {
-  each_experiment train_one
-  each_finetuned finetune_one
-  each_adapted adapt_one
-}
-
-stage_predict() {
-  local encoder speaker_options # set by from_encoder
-  each_experiment predict_one
-  each_finetuned predict_one from_encoder
-}
-
-# ---- 10 calibrate, 12 score ----
-
-enrolment="" # a test set that calibration learns speakers from is not calibrated
-[[ ! " $calibrate_options " =~ \ --enrolment[\ =]([^\ ]+) ]] || enrolment=${BASH_REMATCH[1]}
-
-calibrate_one() { # tag config experiment
-  local shift part seed out
-  for shift in "${shifts[@]}"; do
-    out=$3_pldc_$shift
-    item "${out#exp/}"
-    for seed in "${seed_words[@]}"; do
-      for part in "${learnt_parts[@]}" "${parts[@]}"; do
-        from 9 "$3/seed$seed/*/$part/"{pred,emb}.{scp,ark}
-        [[ " train validation $enrolment " == *" $part "* ]] || promise "$out/seed$seed/*/$part/pred.scp"
-      done
-    done
-    for part in "${sets[@]}"; do from 1 "data/$part/utt2spk" "data/$part/labels.yaml" "data/$part/utt2*"; done
-    setting "calibrate options" "$calibrate_options"
-    setting release "$release"
-    promise "$out/info.yaml"
-    if todo; then
-      [[ $dry_run == true || -f $out/calibration.yaml ]] || rm -rf "$out" # half written
-      work run.sh "log/${out#exp/}.log" ser calibrate "$3" --out "$out" --shift "$shift" ${calibrate_words[@]+"${calibrate_words[@]}"}
-      item_end
-    fi
-  done
-}
-
-stage_calibrate() {
-  each_experiment calibrate_one
-  each_finetuned calibrate_one
-}
-
-score_calibrated() { # tag config experiment
-  local shift
-  for shift in ${shifts[@]+"${shifts[@]}"}; do score_one "$1" "$2" "$3_pldc_$shift" 10 "$enrolment"; done
-}
-
-stage_score() {
-  each_experiment score_one
-  each_finetuned score_one
-  each_adapted score_one 8
-  each_experiment score_calibrated
-  each_finetuned score_calibrated
-  score_fusions
 }

@@ -34,6 +34,7 @@ papt_configs=
 papt_data=
 papt_options=
 unseen=nearest
+finetune_upstreams=
 finetune_configs=
 finetune_options=
 adapt=
@@ -77,6 +78,7 @@ Pre-training, fine-tuning, calibration (recipes papt1; docs/recipes.md):
   --papt-configs \"A B\"        one encoder for each of these files
   --papt-data \"A B\"           sets to pre-train on (all)
   --unseen RULE               embedding of other sets' speakers: nearest, knn, mean, zero
+  --finetune-upstreams \"A B\"  further encoders to fine-tune, as they are (docs/finetuning.md)
   --finetune-configs \"A B\"    one experiment end to end for each encoder and each of these files
   --adapt \"A B\"               strategies of 'ser adapt': unique, oversampling, weighting
   --calibrate \"A B\"           shifts of 'ser calibrate': sigma, mu, both
@@ -99,6 +101,7 @@ What a recipe sets:
   --extras \"A B\"              parts of the environment: espeak, opensmile (added for egemaps and compare)
   --python P                  the Python to build the environment with"
 
+template=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")") # where the files of further stages are
 recipe_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$recipe_dir"
 # shellcheck source=utils/parse_options.sh
@@ -276,179 +279,27 @@ stage_extract() {
   done
 }
 
-from_text() { :; } # text_stages.sh has some
-text_train=()
-
-features_of=("${tags[@]}") # tags to train on; papt_stages.sh adds its encoders'
-declare -A made_in=()      # tag -> the stage that makes its features, if it is not 3
-
-each_experiment() { # function: calls it for every kind of features and configuration
-  local tag config
-  for tag in "${features_of[@]}"; do
-    for config in ${config_words[@]+"${config_words[@]}"}; do "$1" "$tag" "$config" "exp/${tag}_$(basename "$config" .yaml)"; done
-  done
-}
-
-from_features() { # tag: all that training reads of data directories and features
-  local set arks number=${made_in[$1]:-3}
-  for set in "${sets[@]}"; do
-    from 1 "data/$set/utt2spk" "data/$set/labels.yaml" "data/$set/utt2*" "data/$set/spk2*"
-    from "$number" "feats/$1/$set/meta.yaml" "feats/$1/$set/pooled_*.scp"
-    mapfile -t arks < <(find "feats/$1/$set" -name '*pooled_*.ark' 2>/dev/null | LC_ALL=C sort)
-    from "$number" ${arks[@]+"${arks[@]}"}
-  done
-  from_text
-}
-
-bracketed() { # prefix folder...: [prefix/a,prefix/b]
-  local joined
-  joined=$(printf ",$1/%s" "${@:2}")
-  printf '[%s]\n' "${joined:1}"
-}
-
-drop_other_seeds() { # experiment: those not asked for now were trained as the experiment was before
-  local folder
-  for folder in "$1"/seed*; do
-    [[ " $seeds " == *" ${folder##*/seed} "* ]] || rm -rf "$folder"
-  done
-}
-
-train_one() { # tag config experiment
-  local seed train shares=$nj
-  train=(ser train --config "$2" --data "data/${sets[0]}" --feats "feats/$1/${sets[0]}")
-  if ((${#sets[@]} > 1)); then
-    train+=(--validation-data "data/${sets[1]}" --validation-feats "feats/$1/${sets[1]}")
-    train+=(--test-data "$(bracketed data "${tests[@]}")" --test-feats "$(bracketed "feats/$1" "${tests[@]}")")
-    shares=1 # there is one fold
-  fi
-  train+=(${text_train[@]+"${text_train[@]}"})
-  for seed in "${seed_words[@]}"; do
-    item "${3#exp/}/seed$seed"
-    from_features "$1"
-    from 0 "$2"
-    setting "train options" "$train_options"
-    setting release "$release"
-    promise "$3/config.yaml" "$3/seed$seed/*/model.safetensors"
-    clear_if_forced "$3/seed$seed"
-    if todo; then
-      work "$train_cmd" "JOB=1:$shares" "log/train_${3#exp/}_seed$seed.JOB.log" \
-        "${train[@]}" --exp "$3" --seed "$seed" ${train_words[@]+"${train_words[@]}"} --nj "$shares" --job JOB
-      if [[ $item_outdated == true ]]; then drop_other_seeds "$3"; fi
-      item_end
-    fi
-  done
-}
-
-predict_one() { # tag config experiment [what notes its inputs]
-  local part seed
-  item "${3#exp/}"
-  "${4:-from_features}" "$1"
-  from 8 "$3/config.yaml"
-  for seed in "${seed_words[@]}"; do from 8 "$3/seed$seed/*/model.safetensors"; done
-  setting "predict options" "$predict_options"
-  setting release "$release"
-  for part in "${parts[@]}" ${learnt_parts[@]+"${learnt_parts[@]}"}; do
-    for seed in "${seed_words[@]}"; do promise "$3/seed$seed/*/$part/pred.scp"; done
-  done
-  if todo; then
-    work run.sh "log/predict_${3#exp/}.log" ser predict "$3" ${predict_words[@]+"${predict_words[@]}"}
-    item_end
-  fi
-}
-
-drop_other_sets() { # experiment: scores of sets that are no tests now are of the experiment as it was before
-  local file part
-  for file in "$1"/scores_*.json "$1"/submission_*.csv; do
-    part=${file##*/} && part=${part#*_} && part=${part%.*}
-    [[ " ${parts[*]} " == *" $part "* || " ${parts[*]} " == *" ${part%_*} "* ]] || rm -f "$file"
-  done
-}
-
-score_one() { # tag config experiment [the stage that predicts, 9] [a test set that it leaves out]
-  local i set part seed scores file
-  item "${3#exp/}"
-  for i in "${!tests[@]}"; do
-    [[ ${tests[i]} != "${5-}" ]] || continue
-    from 1 "data/${tests[i]}/utt2*" "data/${tests[i]}/labels.yaml"
-    for seed in "${seed_words[@]}"; do from "${4:-9}" "$3/seed$seed/*/${parts[i]}/pred.scp" "$3/seed$seed/*/${parts[i]}/pred.ark"; done
-  done
-  setting "score options" "$score_options"
-  setting release "$release"
-  if todo; then
-    for i in "${!tests[@]}"; do
-      set=${tests[i]} part=${parts[i]}
-      [[ $set != "${5-}" ]] || continue
-      work "run.sh --show" "log/score_${3#exp/}_$set.log" \
-        ser score "$3" --data "data/$set" --set "$part" ${score_words[@]+"${score_words[@]}"}
-      scores=$3/scores_$part.json
-      [[ $part != test ]] || scores=$3/scores.json
-      for file in "$3/submission_$part"{,_classes,_attributes}.csv; do # a set without labels becomes a submission
-        [[ ! $file -nt $scores ]] || scores=$file
-      done
-      promise "$scores"
-    done
-    if [[ $item_outdated == true && $dry_run == false ]]; then drop_other_sets "$3"; fi
-    item_end
-  fi
-}
-
-stage_train() { each_experiment train_one; }
-stage_predict() { each_experiment predict_one; }
-stage_score() {
-  each_experiment score_one
-  score_fusions
-}
-score_fusions() { :; } # fuse_stages.sh has some
-
-shown_command() { # the call that makes the table, for anyone: without this machine's folders
-  local i word shown=./run.sh
-  for ((i = 0; i < ${#user_options[@]}; i++)); do
-    word=${user_options[i]}
-    case $word in
-      --stage | --stop-stage) i=$((i + 1)) && continue ;;
-      --stage=* | --stop-stage=* | --force | --force=*) continue ;;
-      --db-root) word="--db-root <folder>" && i=$((i + 1)) ;;
-      --db-root=*) word="--db-root=<folder>" ;;
-      *" "*) word="\"$word\"" ;;
-    esac
-    shown+=" $word"
-  done
-  sed -E -e 's#hf:[^ "]*/([^ /"]+)#hf:<folder>/\1#g' -e 's#(--test-c-root)[= ][^ "]+#\1 <folder>#g' <<<"$shown"
-}
-
-stage_benchmark() {
-  local scored quoted=()
-  if [[ -f conf/quoted.yaml ]]; then quoted=(--quoted conf/quoted.yaml); fi # published figures
-  if [[ $dry_run == false ]] && ! compgen -G "exp/*/scores*.json" >/dev/null && compgen -G "exp/*/submission_*.csv" >/dev/null; then
-    _stage_say "no table: the test sets have no labels. To be handed in: exp/*/submission_*.csv"
-    return
-  fi
-  item table
-  from 12 "exp/*/scores*.json"
-  from 8 "exp/*/info.yaml"
-  ((!${#quoted[@]})) || from 0 conf/quoted.yaml
-  setting title "$title"
-  setting release "$release"
-  promise RESULTS.md results.csv report.html
-  if todo; then
-    mapfile -t scored < <(compgen -G "exp/*/scores*.json" | sed 's#/[^/]*$##' | LC_ALL=C sort -u)
-    work "run.sh --show" log/benchmark.log ser benchmark table "${scored[@]}" --out . \
-      --command "$(shown_command)" ${title:+--title "$title"} ${quoted[@]+"${quoted[@]}"}
-    item_end
-  fi
-}
-
+# shellcheck source=experiment_stages.sh
+. "$template/experiment_stages.sh"
 if [[ -n $text_encoder ]]; then
-  # shellcheck source=../../TEMPLATE/ser1/text_stages.sh
-  . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/text_stages.sh"
+  # shellcheck source=text_stages.sh
+  . "$template/text_stages.sh"
 fi
-if [[ -n $units$papt_configs$finetune_configs$adapt$calibrate ]]; then
-  # shellcheck source=../../TEMPLATE/ser1/papt_stages.sh
-  . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/papt_stages.sh"
+if [[ -n $finetune_configs$finetune_upstreams$papt_upstream ]]; then
+  # shellcheck source=finetune_stages.sh
+  . "$template/finetune_stages.sh"
+fi
+if [[ -n $units$papt_upstream$papt_configs$adapt ]]; then
+  # shellcheck source=papt_stages.sh
+  . "$template/papt_stages.sh"
+fi
+if [[ -n $calibrate ]]; then
+  # shellcheck source=calibrate_stages.sh
+  . "$template/calibrate_stages.sh"
 fi
 if [[ -n $fuse ]]; then
-  # shellcheck source=../../TEMPLATE/ser1/fuse_stages.sh
-  . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/fuse_stages.sh"
+  # shellcheck source=fuse_stages.sh
+  . "$template/fuse_stages.sh"
 fi
 
 { # Read as a whole, so that a run goes on as it began when this file changes under it.

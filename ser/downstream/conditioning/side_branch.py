@@ -87,3 +87,5 @@ def widen(head: nn.Module, widths: Sequence[int]) -> None:
         wider.weight[:, first.in_features :] = 0
         wider.bias.copy_(first.bias)
     head[place] = wider
+    if isinstance(head[0], nn.BatchNorm1d) and place:  # of the vector itself
+        head[0] = nn.BatchNorm1d(wider.in_features, affine=False)

@@ -79,6 +79,8 @@ class InterpreterConfig:
     Args:
         hidden: widths; the paper's.
         dropout: open in the paper.
+        input_norm: ``batch`` standardises the utterance vector by a BatchNorm, as ``ser train`` does by the
+            training set: dimensions of an encoder's frames differ in size by orders of magnitude.
         input_dropout: of the utterance vector.
         norm: ``batch``, the paper's; ``layer``, a LayerNorm between FC and ReLU, as in the Odyssey 2024
             baseline; ``none``.
@@ -94,6 +96,7 @@ class InterpreterConfig:
 
     hidden: list[int] = field(default_factory=lambda: [128, 32])
     dropout: float = 0.2
+    input_norm: Literal["none", "batch"] = "none"
     input_dropout: float = 0.0
     norm: Literal["batch", "layer", "none"] = "batch"
     start: Literal["zero", "random"] = "zero"

@@ -30,7 +30,7 @@ from ser.downstream.finetune.saved import FineTuned
 from ser.downstream.finetune.state import FineTuneState
 from ser.downstream.finetune.trainable import set_rates
 from ser.downstream.fit import Task, validation_metric
-from ser.downstream.heads import settle_batchnorm
+from ser.downstream.heads import has_batchnorm, settle_batchnorm
 from ser.downstream.losses import task_loss
 from ser.downstream.saved import fit_scale, range_scale
 from ser.engine.effective_batch import MicroBatch, backward, gather_vectors, random_numbers
@@ -250,7 +250,7 @@ class FineTuning:
     def _settle(self) -> None:
         """Statistics of the head's BatchNorms with the weights as they are, always of the same utterances."""
         count = min(self.config.interpreter.statistics, len(self.learn))
-        if count > 1 and self.config.interpreter.norm == "batch":
+        if count > 1 and has_batchnorm(self.model.head):
             order = np.random.default_rng(derive_seed(self.seed, "statistics")).permutation(len(self.learn))
             some = [self.learn[place] for place in sorted(order[:count])]
             device = self.accelerator.device

@@ -89,7 +89,7 @@ class EndToEnd(nn.Module):
         self.dim = self.pooling.dim
         self.head = make_interpreter(
             interpreter.hidden, interpreter.dropout, self.dim, outputs,
-            interpreter.norm, interpreter.input_dropout, interpreter.start,
+            interpreter.norm, interpreter.input_dropout, interpreter.start, interpreter.input_norm,
         )  # fmt: skip
         self.reader = self.side = None
         if side:
