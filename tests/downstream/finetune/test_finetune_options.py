@@ -136,12 +136,12 @@ def test_resumed_equals_uninterrupted(
     whole = run(corpus, encoder("wavlm-large"), tmp_path / "whole", config, only_fold="a")
     step, calls = FineTuning._step, 0
 
-    def dying(self, batch, micro, epoch):
+    def dying(self, *arguments):
         nonlocal calls
         calls += 1
         if calls == 4:
             raise KeyboardInterrupt
-        return step(self, batch, micro, epoch)
+        return step(self, *arguments)
 
     monkeypatch.setattr(FineTuning, "_step", dying)
     with pytest.raises(KeyboardInterrupt):
