@@ -79,8 +79,6 @@ class InterpreterConfig:
     Args:
         hidden: widths; the paper's.
         dropout: open in the paper.
-        input_norm: ``batch`` standardises the utterance vector by a BatchNorm, as ``ser train`` does by the
-            training set: dimensions of an encoder's frames differ in size by orders of magnitude.
         input_dropout: of the utterance vector.
         norm: ``batch``, the paper's; ``layer``, a LayerNorm between FC and ReLU, as in the Odyssey 2024
             baseline; ``none``.
@@ -92,16 +90,18 @@ class InterpreterConfig:
         statistics: so many training utterances are encoded again before each validation, for BatchNorm's
             statistics to be those of the weights as they are (see ``heads.settle_batchnorm``); 0 leaves
             them the running averages of training.
+        input_norm: ``batch`` standardises the utterance vector by a BatchNorm, as ``ser train`` does by the
+            training set: dimensions of an encoder's frames differ in size by orders of magnitude.
     """
 
     hidden: list[int] = field(default_factory=lambda: [128, 32])
     dropout: float = 0.2
-    input_norm: Literal["none", "batch"] = "none"
     input_dropout: float = 0.0
     norm: Literal["batch", "layer", "none"] = "batch"
     start: Literal["zero", "random"] = "zero"
     scale: Literal["deviation", "range"] = "deviation"
     statistics: int = 512
+    input_norm: Literal["none", "batch"] = "none"
 
 
 @dataclass
