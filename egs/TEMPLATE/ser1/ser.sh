@@ -157,7 +157,8 @@ case ${#sets[@]} in
 esac
 for word in "${seed_words[@]}"; do [[ $word =~ ^[0-9]+$ ]] || die "--seeds takes numbers, not '$word'."; done
 
-names_and_tags "$upstreams" "$extract_options" # sets names, tags, checkpoints
+names=() tags=() checkpoints=()
+if [[ -n $upstreams$train_configs ]]; then names_and_tags "$upstreams" "$extract_options"; fi
 for name in "${names[@]}"; do
   [[ ! $name =~ ^(opensmile:|egemaps$|compare$) ]] || extras+=" opensmile"
 done
