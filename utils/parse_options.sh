@@ -13,8 +13,10 @@
 
 # shellcheck disable=SC2034  # the variables belong to the script that sources this one
 _po_name=${PROGRAM:-${0##*/}}
+_po_file=${BASH_SOURCE[1]}
+[[ -f $_po_file ]] || _po_file=$OLDPWD/$_po_file # called by a path from the folder that it has left
 _po_known=$(sed -n -e '/^\(\.\|source\) .*parse_options\.sh/q' -e '/^help_message=/d' \
-  -e 's/^\([a-z][a-z0-9_]*\)=.*/\1/p' "${BASH_SOURCE[1]}")
+  -e 's/^\([a-z][a-z0-9_]*\)=.*/\1/p' "$_po_file")
 
 _po_die() { # message
   printf '%s: error: %s\n' "$_po_name" "$1" >&2

@@ -19,7 +19,7 @@ finetune_options=
 poolings=
 told="plain gender text both"
 gender=concatenate
-source=true
+gender_source=
 text=concatenate
 data_sets="train validation test"
 seeds="0"
@@ -34,7 +34,7 @@ pooling with every thing that the model is told, and prints the table.
   --recipe-options \"...\"      for ./run.sh: --db-root DIR, --prepare-options='...'
   --told \"A B\"                plain gender text both
   --gender FUSION             concatenate add film
-  --source SOURCE             true or predicted gender
+  --gender-source SOURCE      true, the default, or predicted
   --text FUSION               concatenate cross_attention
   --data-sets \"A B C\"         training, validation and test sets, or one that is cross-validated
   --seeds \"0 1\"               seeds of the training
@@ -45,7 +45,7 @@ On pooled features:
   --upstreams \"A B\"           as those of ./run.sh
   --config FILE               of 'ser train'
   --train-options \"...\"       for every 'ser train'
-  --poolings \"A B\"            mean, std_per_layer, mean+std:<layer>, which is exact for one layer
+  --poolings \"A B\"            mean, std_per_layer, or of one layer mean+std:<layer>
 
 End to end, an encoder being fine-tuned:
   --finetune-upstream NAME    the encoder, hf:<folder>
@@ -90,7 +90,7 @@ of_sets() { # option's name, prefix: sets found to the options that name the fol
 options_of() { # what the model is told: sets told_options
   local found
   told_options=()
-  [[ $1 != gender && $1 != both ]] || told_options+=(--gender.fusion "$gender" --gender.source "$source")
+  [[ $1 != gender && $1 != both ]] || told_options+=(--gender.fusion "$gender" --gender.source "${gender_source:-true}")
   [[ $1 == text || $1 == both ]] || return 0
   of_sets text-feats "feats/$text_tag"
   told_options+=(--text.fusion "$text" "${found[@]}")
@@ -132,7 +132,7 @@ if [[ -n $finetune_upstream ]]; then
 else
   out=${out:-exp/ablation}
   names_and_tags "$upstreams" ""
-  read -ra pooling_words <<<"${poolings:-mean std_per_layer mean+std:0}"
+  read -ra pooling_words <<<"${poolings:-mean std_per_layer}"
   for tag in "${tags[@]}"; do
     of_sets feats "feats/$tag"
     for pooling in "${pooling_words[@]}"; do
