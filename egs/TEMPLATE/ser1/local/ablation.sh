@@ -77,7 +77,7 @@ fi
 . utils/upstream_names.sh
 names_and_tags "$text_encoder" "" && text_tag=${tags[0]} text_encoder=${names[0]}
 ./run.sh --stop-stage extract-text --text-encoder "$text_encoder" --text-options "$text_options" --upstreams "$upstreams" \
-  --train-configs "" ${recipe_words[@]+"${recipe_words[@]}"}
+  --train-configs "" --data-sets "$data_sets" ${recipe_words[@]+"${recipe_words[@]}"}
 # shellcheck source=../path.sh
 SER_INSTALL=false . ./path.sh
 
