@@ -64,4 +64,5 @@ class UnfreezeConfig:
     def describe(self) -> str:
         """For tables."""
         one_by_one = f", then a layer every {self.every}" if self.every else ""
-        return f"head alone for {self.after} {self.unit}{one_by_one}"
+        unit = self.unit.removesuffix("s") if self.after == 1 else self.unit
+        return f"head alone for {self.after} {unit}{one_by_one}"
