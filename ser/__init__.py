@@ -17,7 +17,7 @@ def load(experiment: str, **options: Any) -> Recogniser:
     >>> model("a.wav").probabilities  # doctest: +SKIP
 
     Args:
-        experiment: exp/<tag>, trained by ``ser train``.
+        experiment: exp/<tag>, trained by ``ser train`` or ``ser finetune``.
         options: ``upstream``, ``seed``, ``fold``, ``device`` of ``Recogniser.load``.
 
     Raises:

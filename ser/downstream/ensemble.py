@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -36,27 +37,9 @@ class Ensemble:
         Raises:
             UserError: when there is none, or they were trained from different data or options.
         """
-        members, models, trained_from = [], [], {}
-        folders = experiment.fold_dirs()
-        for folder in folders:
-            fit = read_json(folder / "fit.json")
-            if seed in (None, fit["seed"]) and fold in (None, fit["fold"]):
-                members.append((fit["seed"], fit["fold"]))
-                models.append(SavedModel.load(folder / "model.safetensors"))
-                trained_from[fit["fingerprint"]] = folder
-        if not models:
-            known = ", ".join(str(folder.relative_to(experiment.path)) for folder in folders)
-            wanted = "" if seed is None else f"seed {seed} "
-            wanted += "" if fold is None else f"fold {fold}"
-            raise UserError(
-                "no such model", file=experiment.path, value=wanted.strip(), hint=f"Trained are: {known}"
-            )
-        if len(trained_from) > 1:
-            raise UserError(
-                "some folds were trained on other data, features or options than the rest",
-                file=list(trained_from.values())[1] / "fit.json",
-                hint="Run stage 8 (train) again, or choose with --seed and --fold",
-            )
+        chosen = choose_folds(experiment, seed, fold)
+        members = list(chosen)
+        models = [SavedModel.load(folder / "model.safetensors") for folder in chosen.values()]
         if any(saved.model.speaker is not None for saved in models):
             raise UserError(
                 "trained with speaker vectors, which want a speaker's other audio", file=experiment.path,
@@ -95,8 +78,42 @@ class Ensemble:
 
     def describe(self) -> str:
         """``mean of 10 models (seeds: 0; folds: 03, 08, ...)``."""
-        seeds = ", ".join(dict.fromkeys(str(seed) for seed, _ in self.members))
-        folds = ", ".join(dict.fromkeys(fold for _, fold in self.members))
-        if len(self.models) == 1:
-            return f"one model (seed {seeds}, fold {folds})"
-        return f"mean of {len(self.models)} models (seeds: {seeds}; folds: {folds})"
+        return describe_members(self.members)
+
+
+def choose_folds(experiment: Experiment, seed: int | None, fold: str | None) -> dict[tuple[int, str], Path]:
+    """(seed, fold) -> folder of the trained folds, of all seeds and folds unless one is named.
+
+    Raises:
+        UserError: when there is none, or they were trained from different data or options.
+    """
+    chosen, trained_from = {}, {}
+    folders = experiment.fold_dirs()
+    for folder in folders:
+        fit = read_json(folder / "fit.json")
+        if seed in (None, fit["seed"]) and fold in (None, fit["fold"]):
+            chosen[fit["seed"], fit["fold"]] = folder
+            trained_from[fit["fingerprint"]] = folder
+    if not chosen:
+        known = ", ".join(str(folder.relative_to(experiment.path)) for folder in folders)
+        wanted = "" if seed is None else f"seed {seed} "
+        wanted += "" if fold is None else f"fold {fold}"
+        raise UserError(
+            "no such model", file=experiment.path, value=wanted.strip(), hint=f"Trained are: {known}"
+        )
+    if len(trained_from) > 1:
+        raise UserError(
+            "some folds were trained on other data, features or options than the rest",
+            file=list(trained_from.values())[1] / "fit.json",
+            hint="Run stage 8 (train) again, or choose with --seed and --fold",
+        )
+    return chosen
+
+
+def describe_members(members: Sequence[tuple[int, str]]) -> str:
+    """(seed, fold) of each model in words."""
+    seeds = ", ".join(dict.fromkeys(str(seed) for seed, _ in members))
+    folds = ", ".join(dict.fromkeys(fold for _, fold in members))
+    if len(members) == 1:
+        return f"one model (seed {seeds}, fold {folds})"
+    return f"mean of {len(members)} models (seeds: {seeds}; folds: {folds})"

@@ -92,7 +92,7 @@ class Recogniser:
         """Load a trained experiment.
 
         Args:
-            experiment: exp/<tag>, trained by ``ser train``.
+            experiment: exp/<tag>, trained by ``ser train`` or ``ser finetune``.
             upstream: where its upstream is now, if that has moved: ``hf:<folder>``.
             seed: models of this seed alone.
             fold: the model of this fold alone.
@@ -103,6 +103,11 @@ class Recogniser:
                 or is another one.
         """
         found = Experiment(Path(experiment))
+        if (found.path / "config.yaml").is_file() and found.is_fine_tuned():
+            # Not for what runs on features: it wants an encoder's libraries.
+            from ser.downstream.finetune.recogniser import EndToEndRecogniser
+
+            return EndToEndRecogniser.load(found.path, upstream, seed, fold, device)
         loaded = load_recorded(found, upstream, device)
         return cls(Ensemble.load(found, seed, fold), loaded, found.load_config()[0].model.standardise)
 
@@ -183,6 +188,11 @@ class Recogniser:
         """Sampling rate that the upstream wants, in Hz."""
         return self.upstream.info.sample_rate
 
+    def _features(self, waves: Sequence[np.ndarray]) -> list[Tensor]:
+        """What the models read of samples ``(T_i,)`` in one batch: pooled statistics (S, L, D) each."""
+        found = pool(encode(self.upstream, list(waves)))
+        return [torch.from_numpy(np.stack(each[: self.ensemble.statistics])) for each in found]
+
     def _pool(self, group: list[Heard]) -> Pooled:
         """Features of a group, batch by batch, as ``ser extract`` makes them."""
         waves, broken = {}, {}
@@ -201,11 +211,10 @@ class Recogniser:
         features: dict[int, Tensor] = {}
         with torch.inference_mode(), preserved_random_state():
             for batch in plan_batches(seconds, padded_seconds=self.upstream.padded_seconds):
-                states = encode(self.upstream, [waves[place] for place in batch.utterances])
-                for place, statistics in zip(batch.utterances, pool(states), strict=True):
-                    row = np.stack(statistics[: self.ensemble.statistics])
-                    if np.isfinite(row).all():
-                        features[int(place)] = torch.from_numpy(row)
+                rows = self._features([waves[place] for place in batch.utterances])
+                for place, row in zip(batch.utterances, rows, strict=True):
+                    if bool(row.isfinite().all()):
+                        features[int(place)] = row
                     else:
                         window = group[int(place)][0]
                         tag = self.upstream.info.tag

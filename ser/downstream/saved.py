@@ -104,8 +104,8 @@ class SavedModel:
         metadata = read_metadata(path)
         if "model" not in metadata:
             raise UserError(
-                "not a model of features: a fine-tuned experiment predicts its own data only",
-                file=path, hint="Use 'ser predict EXPERIMENT', or a system of 'ser train'",
+                "not a model of features: it was fine-tuned from audio",
+                file=path, hint="Use 'ser predict EXPERIMENT [FILES]', or a system of 'ser train'",
             )  # fmt: skip
         config = ModelConfig(**metadata["model"])
         classes = metadata["classes"]
