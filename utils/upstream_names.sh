@@ -2,9 +2,16 @@
 # Sourced by a stage engine, in the recipe's folder: upstreams as the user names them, and their short names.
 # The package says the same (ser.upstream.tag_of), but --dry-run works before there is a package.
 
+made_here() { # path: whether the recipe makes this model for itself, in stage 1
+  [[ -n ${local_models-} && $1 == exp/models/* ]]
+}
+
 found() { # path: prints it absolute, if it is there where the command was typed or in the recipe's folder
   local folder
-  [[ $1 == /* ]] && printf '%s\n' "$1" && return
+  if [[ $1 == /* ]] || made_here "$1"; then
+    printf '%s\n' "$1"
+    return
+  fi
   for folder in "${SER_CALLER_DIR:-$PWD}" "$PWD"; do
     if [[ -e $folder/$1 ]]; then
       (cd "$folder" && cd "$(dirname "$1")" && printf '%s/%s\n' "$PWD" "$(basename "$1")")
@@ -40,7 +47,7 @@ names_and_tags() { # upstreams, options of ser extract: sets names, tags and che
     tag=$(tag_of "$name" "$2")
     [[ -n $tag ]] || die "--upstreams: '$name' names nothing."
     [[ " ${tags[*]-} " != *" $tag "* ]] || die "--upstreams: two would be called '$tag': $1"
-    [[ -e $checkpoint ]] || checkpoint=""
+    [[ -e $checkpoint ]] || made_here "$checkpoint" || checkpoint=""
     names+=("$name") tags+=("$tag") checkpoints+=("$checkpoint")
   done
   ((${#names[@]})) || die "--upstreams is empty."

@@ -31,6 +31,7 @@ OPTIONS = {
     "strength": 1.0,
     "wording": 1.0,
     "pitch_ambiguity": None,
+    "raters": 0,
     "seed": 0,
     "dialogues": 3,
     "turns": 3,

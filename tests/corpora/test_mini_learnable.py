@@ -80,7 +80,7 @@ def test_a_linear_probe_learns_what_is_planted_and_only_that(tmp_path, monkeypat
     found = {}
     for strength in (0.0, 0.5, 1.0):
         options = {"out": f"data{strength}", "strength": strength, "seed": 0, "utterances": 600}
-        usual = {"families": 0, "shift": 1.0, "wording": 1.0, "pitch_ambiguity": None}
+        usual = {"families": 0, "shift": 1.0, "wording": 1.0, "pitch_ambiguity": None, "raters": 0}
         mini.prepare(Namespace(**options, **usual, speakers=20, dialogues=0, turns=2, nj=2))
         found[strength] = probe(tmp_path / options["out"])
         print(f"strength {strength}:", {name: round(v, 3) for name, v in found[strength].items()})

@@ -27,11 +27,11 @@ VERBS = {
 
 
 def verb_of(path: Path) -> str:
-    """Which verb reads a configuration: pre-training has no labels, fine-tuning an encoder."""
+    """Which verb reads a configuration: pre-training has no labels, a model of features its own section."""
     sections = yaml.safe_load(path.read_text())
     if "task" not in sections:
         return "papt"
-    return "finetune" if "encoder" in sections else "train"
+    return "train" if "model" in sections else "finetune"
 
 
 def test_there_are_some_of_every_kind() -> None:

@@ -56,10 +56,13 @@ def test_list_and_dry_run_before_anything_is_installed(recipe, tmp_path):
     assert (listed.returncode, listed.stderr) == (0, "")
     assert len(listed.stdout.splitlines()) == 13
     assert listed.stdout.count("not in this release") == 0
-    assert listed.stdout.count("off in this recipe") == (2 if recipe.name == "papt1" else 6)
+    off = {"papt1": 2, "finetune1": 4}.get(recipe.name, 6)
+    assert listed.stdout.count("off in this recipe") == off
     dry = subprocess.run([here / "run.sh", "--dry-run"], env=environment, capture_output=True, text=True)
     assert (dry.returncode, dry.stderr) == (0, "")
-    more = ("units", "papt", "calibrate") if recipe.name == "papt1" else ()
+    more = {"papt1": ("units", "papt", "calibrate"), "finetune1": ("text", "finetune", "fuse")}.get(
+        recipe.name, ()
+    )
     for verb in ("prepare", "lint", "extract", *more, "train", "predict", "score", "benchmark"):
         assert f"ser {verb} " in dry.stdout
     assert sorted(copy.rglob("*")) == before

@@ -14,6 +14,7 @@ nj=0
 db_root=
 corpus_home=
 local_data=
+local_models=
 prepare_options=
 lint_options=
 data_sets=all
@@ -95,6 +96,7 @@ Fusion (docs/fusion.md):
 
 What a recipe sets:
   --local-data \"COMMAND\"      writes data/<set> for every set; {sets} in it stands for --data-sets, with commas
+  --local-models \"COMMAND\"    writes the folders of models that options name as hf:exp/models/<name>, in stage 1
   --data-sets \"all\"           a cross-validated corpus (data/all/utt2fold), or \"train validation test\", the rest being tests
   --corpus-home \"TEXT\"        where the corpus is to be had, if it is not made
   --title TEXT                of the table
@@ -182,8 +184,25 @@ train_cmd=run.sh
 . ./cmd.sh
 release=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$SER_ROOT/ser/__init__.py")
 
+make_models() { # of the recipe's own, which options name
+  local command name word
+  read -ra command <<<"$local_models"
+  item models
+  setting command "${command[*]}"
+  setting release "$release"
+  for word in "${command[@]}"; do [[ ! -f $word ]] || from 0 "$word"; done
+  for name in $upstreams $finetune_upstreams $text_encoder; do
+    [[ $name != hf:exp/models/* ]] || promise "${name#hf:}"/{config.json,model.safetensors}
+  done
+  if todo; then
+    work run.sh log/models.log "${command[@]}"
+    item_end
+  fi
+}
+
 stage_data() {
   local command set word
+  [[ -z $local_models ]] || make_models
   item data
   read -ra command <<<"${local_data//"{sets}"/$(IFS=, && printf '%s' "${sets[*]}")}"
   ((${#command[@]})) || die "--local-data is empty: which command writes the data directories?"
@@ -266,6 +285,8 @@ from_upstream() { # upstream, its checkpoint or nothing, tag: the upstream as an
   local name=$1
   if [[ $2 == exp/papt/* ]]; then
     from 6 "$2"
+  elif made_here "$2"; then
+    from 1 "$2"
   elif [[ -n $2 ]]; then
     from_named "checkpoint of $3" "$2" # by its content, wherever it lies
     name=${1%":$2"}

@@ -28,7 +28,7 @@ CORPUS = Corpus(
 # The options that decide what the corpus is.
 SETTINGS = ("seed", "strength", "utterances", "speakers", "families", "shift", "dialogues", "turns")
 # Further ones, which are written down where they are not what they were before there were any.
-LATER = {"wording": 1.0, "pitch_ambiguity": None}
+LATER = {"wording": 1.0, "pitch_ambiguity": None, "raters": 0}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -52,6 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
             None,
             "genders share voices and differ in vocal effort, by 0 to 1 of a step",
         ),
+        ("raters", int, 0, "simulated raters, whose votes are written to utt2emodist; 0 for none"),
         ("seed", int, 0, "seed of everything"),
         ("dialogues", int, 40, "dialogues; 0 for none"),
         ("turns", int, 12, "turns of a dialogue"),
@@ -67,7 +68,7 @@ def prepare(args: Namespace) -> None:
     Raises:
         UserError: for an option out of range, or when espeakng-loader is not installed.
     """
-    from ser.corpora.mini import audio, design, dialogues, gender, speakers, write
+    from ser.corpora.mini import audio, design, dialogues, gender, speakers, votes, write
 
     _check(args)
     out = Path(args.out)
@@ -84,15 +85,20 @@ def prepare(args: Namespace) -> None:
             people, args.utterances, args.strength, args.seed, args.wording, baselines
         )
     }
-    labels = write.schema(design.CENTRES, ["arousal", "valence"])
+    rated = args.raters > 0
+    labels = write.schema(design.CENTRES, ["arousal", "valence"], rated)
     parts = [
         (name, [u for u in planned["utterances"] if u.speaker.set == name], labels) for name in speakers.SETS
     ]
     if args.dialogues:
         turns = dialogues.plan_dialogues(people, args.dialogues, args.turns, args.strength, args.seed)
         planned["dialogues"] = turns
-        parts.append(("dialogues", turns, write.schema(dialogues.CLASSES, ["arousal"])))
+        parts.append(("dialogues", turns, write.schema(dialogues.CENTRES, ["arousal"], rated)))
     everything = [utterance for part in planned.values() for utterance in part]
+    heard = {}
+    if rated:
+        for part, centres in (("utterances", design.CENTRES), ("dialogues", dialogues.CENTRES)):
+            heard |= votes.shares(planned.get(part, []), centres, args.raters, args.seed)
 
     LOG.info("mini: %d utterances of %d synthetic speakers", len(everything), len(people))
     lengths = audio.kept_audio(everything, out / "audio")
@@ -105,7 +111,7 @@ def prepare(args: Namespace) -> None:
     settings |= {name: getattr(args, name) for name, usual in LATER.items() if getattr(args, name) != usual}
     write.write_truth(out / "truth", planned, people, settings)
     for name, utterances, schema in parts:
-        write.data_dir(out / name, utterances, lengths, out / "audio", schema).write(out / name)
+        write.data_dir(out / name, utterances, lengths, out / "audio", schema, heard).write(out / name)
         seconds = sum(lengths[utterance.name] for utterance in utterances) / audio.RATE
         LOG.info("%s: %d utterances, %.1f minutes", out / name, len(utterances), seconds / 60)
 
@@ -120,6 +126,9 @@ def _check(args: Namespace) -> None:
         raise UserError("--pitch-ambiguity gives voices to genders, and --families gives them to families")
     if args.utterances < args.speakers:
         raise UserError("--utterances: fewer than speakers", value=args.utterances)
-    for name, least in (("seed", 0), ("families", 0), ("dialogues", 0), ("turns", 2), ("nj", 1)):
+    for name, least in (
+        *(("seed", 0), ("families", 0), ("dialogues", 0), ("raters", 0)),
+        *(("turns", 2), ("nj", 1)),
+    ):
         if getattr(args, name) < least:
             raise UserError(f"--{name} is less than {least}", value=getattr(args, name))

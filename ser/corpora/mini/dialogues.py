@@ -22,9 +22,11 @@ from ser.corpora.mini.sentences import sentences
 from ser.corpora.mini.speakers import Speaker
 from ser.corpora.mini.streams import stream
 
-CLASSES = ("calm", "excited")
 STEP = 0.45
 JITTER = 0.08
+# Arousal around which the turns of a class lie.
+CENTRES = {"calm": (-STEP,), "excited": (STEP,)}
+CLASSES = tuple(CENTRES)
 
 
 def timbre_only(speaker: Speaker) -> Speaker:

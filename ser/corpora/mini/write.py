@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,30 @@ from ser.corpora.mini import CORPUS, design, dialogues, voice
 from ser.corpora.mini.audio import audio_path
 from ser.corpora.mini.design import Utterance
 from ser.corpora.mini.speakers import Speaker
+from ser.corpora.mini.votes import RATER_SD
 from ser.data.datadir import DataDir
-from ser.data.labels import CLASS_LABEL, LabelSchema, Range
+from ser.data.labels import CLASS_LABEL, VOTES, LabelSchema, Range
 
 
-def schema(classes: Sequence[str], attributes: Sequence[str]) -> LabelSchema:
-    """labels.yaml of a part of the corpus; its classes are derived from planted states."""
+def schema(classes: Iterable[str], attributes: Sequence[str], rated: bool = False) -> LabelSchema:
+    """labels.yaml of a part of the corpus; its classes, and votes, are derived from planted states."""
     return LabelSchema(
         corpus=CORPUS.name,
         release=CORPUS.release,
         licence=CORPUS.licence,
         classes=list(classes),
         attributes={name: Range(*design.LABEL_RANGE) for name in attributes},
-        derived=[CLASS_LABEL],
+        derived=[CLASS_LABEL, VOTES] if rated else [CLASS_LABEL],
     )
 
 
 def data_dir(
-    path: Path, utterances: Sequence[Utterance], lengths: Mapping[str, int], audio: Path, labels: LabelSchema
+    path: Path,
+    utterances: Sequence[Utterance],
+    lengths: Mapping[str, int],
+    audio: Path,
+    labels: LabelSchema,
+    votes: Mapping[str, Sequence[float]],
 ) -> DataDir:
     """The data directory of some utterances, in memory.
 
@@ -40,6 +46,7 @@ def data_dir(
         lengths: utterance -> samples at 16 kHz.
         audio: folder of the audio, as wav.scp is to name it.
         labels: its labels.yaml.
+        votes: utterance -> shares of the raters' votes, in the order of the classes; empty for none.
     """
     by_name = {utterance.name: utterance for utterance in sorted(utterances, key=lambda item: item.name)}
     rows: dict[str, dict[str, str]] = {
@@ -53,6 +60,8 @@ def data_dir(
         rows[f"utt2{attribute}"] = {
             name: f"{utterance.attributes[attribute]:.3f}" for name, utterance in by_name.items()
         }
+    if votes:
+        rows[f"utt2{VOTES}"] = {name: " ".join(f"{each:.6g}" for each in votes[name]) for name in by_name}
     if any(utterance.dialogue for utterance in utterances):
         rows["utt2dialogue"] = {name: str(utterance.dialogue) for name, utterance in by_name.items()}
         rows["utt2turn"] = {name: str(utterance.turn) for name, utterance in by_name.items()}
@@ -96,6 +105,8 @@ def write_truth(
         },
         "dialogues": {"step": dialogues.STEP, "jitter": dialogues.JITTER},
     }
+    if settings.get("raters"):
+        constants["rater_sd"] = RATER_SD
     write_yaml(folder / "design.yaml", {**settings, "synthetic": True, **constants})
 
 
