@@ -88,6 +88,8 @@ elif verb == "speakers":
 elif verb == "finetune":
     exp, seed = Path(option("--exp")), option("--seed")
     content = Path(option("--config")).read_text() + option("--upstream")
+    weights = Path(option("--upstream").removeprefix("hf:"), "model.safetensors")
+    content += weights.read_text() if weights.exists() else ""
     for name in ("config.yaml", "info.yaml"):
         write(exp / name, content)
     write(exp / "tests.txt", " ".join(Path(t).name for t in listed(option("--test-data"))) or "test")

@@ -1,7 +1,10 @@
 """--local-models: models that a recipe makes for itself in stage 1, with a stand-in for ser."""
 
+import shutil
+
 import pytest
 
+from tests.recipes.conftest import make_recipe
 from tests.recipes.test_engine import stages_redone
 
 SCRIPT = """for name in audio words; do
@@ -25,9 +28,8 @@ def put(recipe, path, text):
     (recipe.path / path).write_text(text)
 
 
-@pytest.fixture
-def modelled(recipe):
-    """A recipe that makes its models, never run."""
+def modelled_recipe(home, root):
+    recipe = make_recipe(home, root)
     put(recipe, "local/models.sh", SCRIPT)
     put(recipe, "conf/finetune.yaml", "a: 1\n")
     put(recipe, "data/all/text", "a hello\n")
@@ -35,11 +37,29 @@ def modelled(recipe):
 
 
 @pytest.fixture
-def made(modelled):
-    """The same after a complete run, whose calls are kept."""
-    run = modelled.run("--db-root", str(modelled.corpus), *MODELS)
+def modelled(tmp_path, root):
+    """A recipe that makes its models, never run."""
+    return modelled_recipe(tmp_path, root)
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory, root):
+    """The same after a complete run, its calls, and a copy of it."""
+    recipe = modelled_recipe(tmp_path_factory.mktemp("models") / "home", root)
+    run = recipe.run("--db-root", str(recipe.corpus), *MODELS)
     assert run.returncode == 0, run.stderr
-    return modelled, modelled.calls()
+    copy = recipe.home.with_name("copy")
+    shutil.copytree(recipe.home, copy, symlinks=True)
+    return recipe, recipe.calls(), copy
+
+
+@pytest.fixture
+def made(once):
+    """A recipe after a complete run, put back as it was then, and its calls."""
+    recipe, calls, copy = once
+    shutil.rmtree(recipe.home)
+    shutil.copytree(copy, recipe.home, symlinks=True)
+    return recipe, calls
 
 
 def test_models_are_made_first_and_read_by_their_place_in_the_recipe(made):
@@ -63,7 +83,7 @@ def test_only_what_reads_a_model_is_done_again_when_it_changes(made):
     put(recipe, "local/models.sh", SCRIPT.replace("echo 1", "echo 2"))
     run = recipe.run(*MODELS)
     assert "local/models.sh" in run.stdout
-    assert recipe.verbs() == ["models", "text", "train", "finetune", "predict", "score", "benchmark"]
+    assert recipe.verbs() == ["models", "text", "finetune", "predict", "score", "benchmark"]
 
 
 def test_a_model_that_is_gone_is_made_again_and_nothing_else(made):
@@ -88,13 +108,10 @@ def test_dry_run_makes_none(modelled):
     assert sorted(modelled.path.rglob("*")) == before
 
 
-def test_a_stage_alone_says_which_one_makes_its_model(modelled):
-    run = modelled.run("--db-root", str(modelled.corpus), "--stop-stage", "extract", *MODELS)
-    assert run.returncode == 0, run.stderr
-    (modelled.path / "exp" / "models" / "words" / "config.json").unlink()
-    (modelled.path / "exp" / "models" / "words" / "model.safetensors").unlink()
-    (modelled.path / "exp" / "models" / "words").rmdir()
-    run = modelled.run("--stage", "extract-text", *MODELS)
+def test_a_stage_alone_says_which_one_makes_its_model(made):
+    recipe, _ = made
+    shutil.rmtree(recipe.path / "exp" / "models" / "words")
+    run = recipe.run("--stage", "extract-text", *MODELS)
     assert run.returncode == 2
     assert "wants exp/models/words, which stage 1 (data) makes" in run.stderr
 

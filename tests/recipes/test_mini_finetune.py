@@ -134,7 +134,7 @@ def test_the_models_are_what_the_verbs_take(make):
     wavlm = load_upstream(f"hf:{folder / 'wavlm'}")
     assert wavlm.info.family == "wavlm"
     with torch.inference_mode():
-        states, _ = wavlm(torch.randn(2, 8000), torch.tensor([8000, 6000]))
+        states = wavlm(torch.randn(2, 8000), torch.tensor([8000, 6000])).layers
     assert len(states) == 5 and all(torch.isfinite(state).all() for state in states)
     encoder = load_text_encoder(f"hf:{folder / 'text'}")
     texts = [each.text for each in sentences()]
