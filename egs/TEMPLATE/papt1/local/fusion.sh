@@ -4,9 +4,9 @@
 # Pre-trains and fine-tunes with fusion Last (conf/papt.yaml), First, Prefix and without speakers (conf/tapt.yaml),
 # scores all, and prints the table with the paper's figures (conf/quoted_fusion.yaml) beside ours.
 set -euo pipefail
+[[ ${1-} != -h && ${1-} != --help ]] || { sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}" && exit 0; }
 # shellcheck source=common.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/common.sh"
-[[ ${1-} != -h && ${1-} != --help ]] || { sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}" && exit 0; }
 
 ./run.sh --papt-configs "conf/papt.yaml conf/papt_first.yaml conf/papt_prefix.yaml conf/tapt.yaml" \
   --finetune-configs conf/finetune.yaml --calibrate "" --stop-stage score "$@"

@@ -2,9 +2,9 @@
 # Table 2 of Tran et al. (Interspeech 2023): Vanilla-FT, B2, TAPT-FT, PAPT-FT and PLDC, with the paper's figures beside ours.
 #   local/table2.sh --db-root <folder> ...       # options as ./run.sh takes them
 set -euo pipefail
+[[ ${1-} != -h && ${1-} != --help ]] || { sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" && exit 0; }
 # shellcheck source=../../../TEMPLATE/papt1/local/common.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../../TEMPLATE/papt1/local/common.sh"
-[[ ${1-} != -h && ${1-} != --help ]] || { sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" && exit 0; }
 
 ./run.sh --finetune-configs conf/finetune.yaml --adapt weighting --calibrate "sigma mu both" --stop-stage score "$@"
 # shellcheck source=../../../TEMPLATE/ser1/path.sh
