@@ -276,7 +276,8 @@ class FinetuneConfig:
         adapted = self.encoder.adapter.kind != "none"
         frozen = self.encoder.adapter.describe() if adapted else "frozen"
         what = {"all": "all of it", "no_cnn": "without CNN", "none": frozen}
-        encoder = what.get(self.encoder.trainable, f"{self.encoder.trainable.replace(':', ' ')} layers")
+        top = self.encoder.trainable.removeprefix("top:")
+        encoder = what.get(self.encoder.trainable, "top layer" if top == "1" else f"top {top} layers")
         name = self.name or f"fine-tuned ({encoder})"
         options = [self.encoder.adapter.describe()] if adapted and self.encoder.trainable != "none" else []
         if self.encoder.normalise == "global":
