@@ -301,26 +301,26 @@ stage_extract() {
   done
 }
 
-# shellcheck source=experiment_stages.sh
+# shellcheck source=../../TEMPLATE/ser1/experiment_stages.sh
 . "$template/experiment_stages.sh"
 if [[ -n $text_encoder ]]; then
-  # shellcheck source=text_stages.sh
+  # shellcheck source=../../TEMPLATE/ser1/text_stages.sh
   . "$template/text_stages.sh"
 fi
 if [[ -n $finetune_configs$finetune_upstreams$papt_upstream ]]; then
-  # shellcheck source=finetune_stages.sh
+  # shellcheck source=../../TEMPLATE/ser1/finetune_stages.sh
   . "$template/finetune_stages.sh"
 fi
 if [[ -n $units$papt_upstream$papt_configs$adapt ]]; then
-  # shellcheck source=papt_stages.sh
+  # shellcheck source=../../TEMPLATE/ser1/papt_stages.sh
   . "$template/papt_stages.sh"
 fi
 if [[ -n $calibrate ]]; then
-  # shellcheck source=calibrate_stages.sh
+  # shellcheck source=../../TEMPLATE/ser1/calibrate_stages.sh
   . "$template/calibrate_stages.sh"
 fi
 if [[ -n $fuse ]]; then
-  # shellcheck source=fuse_stages.sh
+  # shellcheck source=../../TEMPLATE/ser1/fuse_stages.sh
   . "$template/fuse_stages.sh"
 fi
 
