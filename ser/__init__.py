@@ -18,11 +18,11 @@ def load(experiment: str, **options: Any) -> Recogniser:
 
     Args:
         experiment: exp/<tag>, trained by ``ser train`` or ``ser finetune``.
-        options: ``upstream``, ``seed``, ``fold``, ``device`` of ``Recogniser.load``.
+        options: ``upstream``, ``seed``, ``fold``, ``device`` of ``load_recogniser``.
 
     Raises:
-        UserError: as ``Recogniser.load``.
+        UserError: as ``load_recogniser``.
     """
-    from ser.downstream.recogniser import Recogniser
+    from ser.downstream.load import load_recogniser
 
-    return Recogniser.load(experiment, **options)
+    return load_recogniser(experiment, **options)

@@ -10,8 +10,9 @@ from ser.core.errors import UserError
 from ser.core.files import write_text
 from ser.downstream.audio_table import TableOptions, find_audio, predict_audio
 from ser.downstream.experiment import Experiment
+from ser.downstream.load import load_recogniser
 from ser.downstream.predict import predict_experiment
-from ser.downstream.recogniser import WINDOW_SECONDS, Recogniser
+from ser.downstream.recogniser import WINDOW_SECONDS
 from ser.features.extract import share_machine
 
 EPILOG = """Without audio, every trained fold predicts the data and features it was trained with (stage 9).
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> None:
             raise UserError(what, hint="Leave it out")
     files = find_audio(options.audio)
     share_machine(1)
-    recogniser = Recogniser.load(options.exp, options.upstream, options.seed, options.fold, options.device)
+    recogniser = load_recogniser(options.exp, options.upstream, options.seed, options.fold, options.device)
     table = predict_audio(
         recogniser,
         files,

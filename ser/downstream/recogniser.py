@@ -67,6 +67,8 @@ class Pooled:
 class Recogniser:
     """The models of an experiment behind the upstream whose features they were trained on.
 
+    Those of a fine-tuned one are ``EndToEndRecogniser``; ``load_recogniser`` knows which it is.
+
     >>> model = ser.load("exp/fbank_emotion")  # doctest: +SKIP
     >>> model("a.wav").label  # doctest: +SKIP
     'anger'
@@ -92,7 +94,7 @@ class Recogniser:
         """Load a trained experiment.
 
         Args:
-            experiment: exp/<tag>, trained by ``ser train`` or ``ser finetune``.
+            experiment: exp/<tag>, trained by ``ser train``.
             upstream: where its upstream is now, if that has moved: ``hf:<folder>``.
             seed: models of this seed alone.
             fold: the model of this fold alone.
@@ -103,11 +105,6 @@ class Recogniser:
                 or is another one.
         """
         found = Experiment(Path(experiment))
-        if (found.path / "config.yaml").is_file() and found.is_fine_tuned():
-            # Not for what runs on features: it wants an encoder's libraries.
-            from ser.downstream.finetune.recogniser import EndToEndRecogniser
-
-            return EndToEndRecogniser.load(found.path, upstream, seed, fold, device)
         loaded = load_recorded(found, upstream, device)
         return cls(Ensemble.load(found, seed, fold), loaded, found.load_config()[0].model.standardise)
 
