@@ -1,1 +1,1 @@
-"""Models on features: layer weights, pooling, heads, losses, training and prediction."""
+"""From features, or from audio, to labels: models, losses, folds, training and prediction."""
