@@ -126,20 +126,23 @@ def line(
     return Panel(title, note, x_name, y_name, "".join(parts), x, y, names)
 
 
-def standalone(panels: Sequence[Panel], label: str) -> str:
+def standalone(panels: Sequence[Panel], label: str, columns: int = 0) -> str:
     """An SVG file with panels side by side; the same panels give the same bytes.
 
     Args:
-        panels: from left to right.
+        panels: from left to right, and then from the top down.
         label: what it shows, for those who hear it.
+        columns: panels a row; 0 for all in one.
     """
-    width = WIDTH * len(panels)
+    columns = columns or len(panels)
+    width, height = WIDTH * columns, HEIGHT * -(-len(panels) // columns)
     body = "".join(
-        f'<g transform="translate({i * WIDTH:g} 0)">{_drawn(panel)}</g>' for i, panel in enumerate(panels)
+        f'<g transform="translate({i % columns * WIDTH:g} {i // columns * HEIGHT:g})">{_drawn(panel)}</g>'
+        for i, panel in enumerate(panels)
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {HEIGHT:g}" width="{width:g}"'
-        f' height="{HEIGHT:g}" role="img" aria-label="{escape(label, quote=True)}">{STYLE}{body}</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}"'
+        f' height="{height:g}" role="img" aria-label="{escape(label, quote=True)}">{STYLE}{body}</svg>\n'
     )
 
 
