@@ -14,7 +14,8 @@ classifier does worse than in training; and on what is ``alike`` wrong in traini
 and test. ``plain`` is the same model without side information.
 
 Prints, and writes to noisy_side.tsv, the CCC on the test speakers, mean over corpora, and the gain over
-plain with Student's 95 % interval over corpora (of the paired differences); draws the gains, noisy_side_<attribute>.svg.
+plain with Student's 95 % interval over corpora (of the paired differences); draws the
+gains, noisy_side_<attribute>.svg.
 What is there already is used again.
 """
 

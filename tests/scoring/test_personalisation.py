@@ -92,6 +92,9 @@ def test_marks_lie_where_the_axes_say():
     assert x1 > x0 and y1 < y0  # up is less
     one = line("t", "", "x", "y", [("all", 0.5, 0.5, 0.5)], [0.4])
     assert ElementTree.fromstring(standalone([one, one], "one point")).get("width") == "640"
+    two_rows = ElementTree.fromstring(standalone([one] * 3, "one point", columns=2))
+    below = ElementTree.fromstring(standalone([one], "one point")).get("height")
+    assert two_rows.get("width") == "640" and float(two_rows.get("height")) == 2 * float(below)
 
 
 def test_a_missing_table_is_named(tmp_path):
