@@ -181,7 +181,7 @@ def test_the_tables_say_what_was_done(corpus: Path, encoder, tmp_path: Path) -> 
     info = read_yaml(experiment.path / "info.yaml")
     assert info["name"] == "fine-tuned (LoRA 4)"
     assert info["options"][:3] == [
-        "waveforms by the training set's mean and deviation", "head alone for 1 epochs", "speed 0.9/1/1.1",
+        "waveforms by the training set's mean and deviation", "head alone for 1 epoch", "speed 0.9/1/1.1",
     ]  # fmt: skip
     assert "SpecAugment" in info["options"]
 
