@@ -323,6 +323,7 @@ def test_killed_by_the_system_and_started_again(corpus: Path, encoder, tmp_path:
         "fit.json",
         "model.safetensors",
         "train.log",
+        "validation",
     ]
 
 
