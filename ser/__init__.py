@@ -18,10 +18,10 @@ def load(experiment: str, **options: Any) -> Recogniser:
 
     Args:
         experiment: exp/<tag>, trained by ``ser train`` or ``ser finetune``.
-        options: ``upstream``, ``seed``, ``fold``, ``device`` of ``load_recogniser``.
+        options: ``upstream``, ``seed``, ``fold``, ``device`` of ``Recogniser.load``.
 
     Raises:
-        UserError: as ``load_recogniser``.
+        UserError: as ``Recogniser.load``.
     """
     from ser.downstream.load import load_recogniser
 

@@ -68,7 +68,9 @@ def main(argv: list[str]) -> None:
             raise UserError(what, hint="Leave it out")
     files = find_audio(options.audio)
     share_machine(1)
-    recogniser = load_recogniser(options.exp, options.upstream, options.seed, options.fold, options.device)
+    recogniser = load_recogniser(
+        options.exp, upstream=options.upstream, seed=options.seed, fold=options.fold, device=options.device
+    )
     table = predict_audio(
         recogniser,
         files,

@@ -35,8 +35,8 @@ from ser.data.wording import counted
 from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, load_examples, statistics_needed
 from ser.downstream.fit import PREDICTION_BATCH, Task, choose, train_chosen
+from ser.downstream.ground import check_task
 from ser.downstream.protocol import Fold, Part, validation_splits
-from ser.downstream.train import check_task
 from ser.engine.loop import make_accelerator
 from ser.metrics.continuous import ccc
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,13 +14,16 @@ from ser.core.errors import UserError
 from ser.core.files import read_json
 from ser.core.log import get_logger
 from ser.downstream.experiment import Experiment
-from ser.downstream.saved import SavedModel
+from ser.downstream.saved import Outputs, SavedModel
 
 logger = get_logger(__name__)
 
 
+M = TypeVar("M", bound=Outputs)
+
+
 @dataclass
-class Ensemble:
+class Mean(Generic[M]):
     """Models with the same outputs, whose probabilities and attributes are averaged.
 
     Args:
@@ -28,7 +32,29 @@ class Ensemble:
     """
 
     members: list[tuple[int, str]]
-    models: list[SavedModel]
+    models: list[M]
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the first K outputs."""
+        return self.models[0].classes
+
+    @property
+    def attributes(self) -> list[str]:
+        """Names of the other A outputs."""
+        return list(self.models[0].attributes)
+
+    def describe(self) -> str:
+        """``mean of 10 models (seeds: 0; folds: 03, 08, ...)``."""
+        seeds = ", ".join(dict.fromkeys(str(seed) for seed, _ in self.members))
+        folds = ", ".join(dict.fromkeys(fold for _, fold in self.members))
+        if len(self.members) == 1:
+            return f"one model (seed {seeds}, fold {folds})"
+        return f"mean of {len(self.members)} models (seeds: {seeds}; folds: {folds})"
+
+
+class Ensemble(Mean[SavedModel]):
+    """Models on features."""
 
     @classmethod
     def load(cls, experiment: Experiment, seed: int | None = None, fold: str | None = None) -> Ensemble:
@@ -50,16 +76,6 @@ class Ensemble:
         return cls(members, models)
 
     @property
-    def classes(self) -> list[str]:
-        """Names of the first K outputs."""
-        return self.models[0].classes
-
-    @property
-    def attributes(self) -> list[str]:
-        """Names of the other A outputs."""
-        return list(self.models[0].attributes)
-
-    @property
     def statistics(self) -> int:
         """S: 1 where the models take means, 2 where they take deviations too."""
         return self.models[0].shape[0]
@@ -75,10 +91,6 @@ class Ensemble:
         """Class probabilities, then attributes in the label's units: (B, S, L, D) -> (B, K + A)."""
         outputs = [saved.predict(saved.model.embed(pooled)) for saved in self.models]
         return torch.stack(outputs).mean(0)
-
-    def describe(self) -> str:
-        """``mean of 10 models (seeds: 0; folds: 03, 08, ...)``."""
-        return describe_members(self.members)
 
 
 def choose_folds(experiment: Experiment, seed: int | None, fold: str | None) -> dict[tuple[int, str], Path]:
@@ -108,12 +120,3 @@ def choose_folds(experiment: Experiment, seed: int | None, fold: str | None) -> 
             hint="Run stage 8 (train) again, or choose with --seed and --fold",
         )
     return chosen
-
-
-def describe_members(members: Sequence[tuple[int, str]]) -> str:
-    """(seed, fold) of each model in words."""
-    seeds = ", ".join(dict.fromkeys(str(seed) for seed, _ in members))
-    folds = ", ".join(dict.fromkeys(fold for _, fold in members))
-    if len(members) == 1:
-        return f"one model (seed {seeds}, fold {folds})"
-    return f"mean of {len(members)} models (seeds: {seeds}; folds: {folds})"

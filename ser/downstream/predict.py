@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,18 +20,11 @@ from ser.downstream.config import TrainConfig
 from ser.downstream.examples import Examples, load_examples
 from ser.downstream.experiment import AudioSources, Experiment, Sources, load_sets, training_fingerprint
 from ser.downstream.fit import PREDICTION_BATCH
+from ser.downstream.ground import make_folds
 from ser.downstream.protocol import Part
-from ser.downstream.saved import SavedModel
-from ser.downstream.train import make_folds
+from ser.downstream.saved import Outputs, SavedModel
 
 logger = get_logger(__name__)
-
-
-class Outputs(Protocol):
-    """Names of a model's outputs: classes, then attributes."""
-
-    classes: list[str]
-    attributes: Mapping[str, object]
 
 
 def predict_experiment(

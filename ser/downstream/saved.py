@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +16,13 @@ from ser.downstream.conditioning.speaker_config import SpeakerConfig
 from ser.downstream.config import ModelConfig
 from ser.downstream.model import UtteranceModel
 from ser.engine.checkpoint import load_state, read_metadata, save_model
+
+
+class Outputs(Protocol):
+    """Names of a model's outputs: K classes, then A attributes."""
+
+    classes: list[str]
+    attributes: Mapping[str, object]
 
 
 @dataclass

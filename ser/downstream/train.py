@@ -12,15 +12,13 @@ from ser.core.errors import UserError
 from ser.core.files import read_json, read_yaml, write_json, write_yaml
 from ser.core.log import Progress, clock, get_logger, log_to_file
 from ser.core.seed import derive_seed
-from ser.data.datadir import DataDir
-from ser.data.labels import VOTES
-from ser.downstream.conditioning.side import check_side, load_side
-from ser.downstream.conditioning.sources import side_options, told_sources
+from ser.downstream.conditioning.side import load_side
 from ser.downstream.config import TrainConfig
-from ser.downstream.examples import Examples, check_attribute, load_examples, statistics_needed
-from ser.downstream.experiment import Experiment, Sources, load_sets, training_fingerprint, write_info
+from ser.downstream.examples import Examples, load_examples, statistics_needed
+from ser.downstream.experiment import Experiment, Sources, training_fingerprint, write_info
 from ser.downstream.fit import Task, choose, train_chosen
-from ser.downstream.protocol import Fold, cross_validation, describe, fixed_sets, validation_splits
+from ser.downstream.ground import survey
+from ser.downstream.protocol import Fold, describe, validation_splits
 from ser.downstream.validated import write_validated
 from ser.engine.loop import make_accelerator
 from ser.engine.peak import peak_memory, start_peak
@@ -51,24 +49,15 @@ def train_experiment(
     Raises:
         UserError: for anything the user can mend.
     """
-    config.check()
-    sources = told_sources(config.text, sources)
-    sources.check()
-    sets = load_sets(sources)
-    data, feats = sets["train"]
-    task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
-    check_task(task, data, config.task.soft)
-    check_validation(task, data, sets["validation"][0] if "validation" in sets else None)
+    ground = survey(config, sources)
+    sources, sets, task, folds = ground.sources, ground.sets, ground.task, ground.folds
     config.speaker.check_sets([name for name in sets if name not in ("train", "validation")])
-    side, text_feats = side_options(config.gender, config.text, sources), sources.text_of(sets)
-    check_side(side, data, [loaded for name, (loaded, _) in sets.items() if name != "train"])
-    folds = make_folds(sets)
-    speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
+    data, feats = sets["train"]
     statistics = statistics_needed(config.model.pooling, feats)
     experiment.save_config(config, sources)
     write_yaml(experiment.path / "env.yaml", describe_environment())
     upstream, timing = read_yaml(feats / "meta.yaml"), feats / "timing.json"
-    protocol = describe(folds, speaker_of, config.validation)
+    protocol = describe(folds, ground.speaker_of, config.validation)
     described = config.describe(upstream["layers"], upstream["frame_rate"])
     seconds = read_json(timing) if timing.is_file() else None
     others = {"timing": seconds}
@@ -81,7 +70,7 @@ def train_experiment(
     pending = pending_folds(experiment, folds, fingerprint, seed, only_fold, job, jobs)
     if not pending:
         return
-    learnt = [name for name in ("train", "validation") if name in sets]
+    learnt, text_feats = ground.learnt_from, sources.text_of(sets)
     examples = load_examples(
         [sets[name] for name in learnt],
         task.classes,
@@ -90,7 +79,7 @@ def train_experiment(
         config.model.standardise,
         config.task.soft,
     )
-    examples.side = load_side([(sets[name][0], text_feats.get(name)) for name in learnt], side)
+    examples.side = load_side([(sets[name][0], text_feats.get(name)) for name in learnt], ground.side)
     state, accelerator = Progress(len(pending), f"train {experiment.path.name}"), make_accelerator()
     for fold in pending:
         folder = experiment.fold_dir(seed, fold.name)
@@ -183,53 +172,3 @@ def train_fold(
         choice.best.epoch,
         clock(time.monotonic() - start),
     )
-
-
-def make_folds(sets: dict[str, tuple[DataDir, Path | None]]) -> list[Fold]:
-    """Folds of the one set there is, or the corpus's own sets."""
-    if list(sets) == ["train"]:
-        return cross_validation(sets["train"][0])
-    tests = {name: data for name, (data, _) in sets.items() if name not in ("train", "validation")}
-    validation = sets["validation"][0] if "validation" in sets else None
-    return fixed_sets(sets["train"][0], validation, tests)
-
-
-def check_validation(task: Task, train: DataDir, validation: DataDir | None) -> None:
-    """Refuse a validation set with classes that nothing in the training set is of: they cannot be learnt.
-
-    Raises:
-        UserError: naming them.
-    """
-    if not task.classes or validation is None:
-        return
-    trained = set(train.classes_of().values())
-    lacking = [name for name in task.classes if name in set(validation.classes_of().values()) - trained]
-    if lacking:
-        raise UserError(
-            "classes of the validation set that no training utterance has",
-            file=validation.path / "utt2emo", value=", ".join(lacking),
-            hint="Divide the corpus otherwise, or map these classes in 'ser prepare'",
-        )  # fmt: skip
-
-
-def check_task(task: Task, data: DataDir, soft: bool = False) -> None:
-    """Refuse to learn labels, or with ``soft`` votes, that the data directory does not have.
-
-    Raises:
-        UserError: naming the table.
-    """
-    if task.classes == [] and not task.attributes:
-        raise UserError(
-            "labels.yaml lists no classes", file=data.path / "labels.yaml", hint="Set task.emotion: false"
-        )
-    if task.classes and not data.classes_of():
-        raise UserError("no emotion labels to learn from", file=data.path / "utt2emo")
-    if soft and not data.tables.get(f"utt2{VOTES}"):
-        raise UserError(
-            "no votes to learn from", file=data.path / f"utt2{VOTES}",
-            hint="Set task.soft_weight: 0; not every corpus publishes its raters' votes",
-        )  # fmt: skip
-    for name in task.attributes:
-        check_attribute(data, name)
-        if not data.attribute(name):
-            raise UserError(f"no labels of {name} to learn from", file=data.path / f"utt2{name}")

@@ -21,6 +21,7 @@ from ser.data.audio import AudioReader
 from ser.data.audio_header import BrokenAudio
 from ser.data.datadir import DataDir
 from ser.features.memory import MemoryRelease, reuse_memory
+from ser.features.padding import pad
 from ser.features.plan import BATCH_SECONDS, Batch, Shard, plan_batches, plan_shards, shards_of_job
 from ser.features.pool import pool
 from ser.features.store import FeatureStore, ShardWriter, audio_fingerprint, broken_audio, fingerprint
@@ -248,10 +249,7 @@ def encode(upstream: Upstream, waves: list[np.ndarray], speaker: torch.Tensor | 
 
     ``speaker (B, S)`` are vectors of ``upstream.vectors_of``, for upstreams that are personalised.
     """
-    lengths = torch.tensor([len(wave) for wave in waves])
-    padded = torch.zeros(len(waves), int(lengths.max()))
-    for row, wave in zip(padded, waves, strict=True):
-        row[: len(wave)] = torch.from_numpy(wave)
+    padded, lengths = pad(waves)
     return upstream(padded.to(upstream.device), lengths.to(upstream.device), speaker)
 
 

@@ -7,7 +7,7 @@ run that resumes, or one with more processes, trains on the very batches of the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from ser.core.errors import UserError
 from ser.core.log import get_logger
 from ser.core.seed import derive_seed
 from ser.data.wording import counted
+from ser.features.padding import pad
 from ser.features.plan import plan_batches
 from ser.papt.config import BatchConfig
 from ser.papt.corpus import SAMPLE_RATE, TOLERANCE, Corpus
@@ -126,13 +127,14 @@ class Collator:
             self._cut(utterance, wave, longest, random)
             for utterance, wave, random in zip(batch, waves, randoms, strict=True)
         ]
-        frames = [len(units) for _, units in cut]
+        wave, samples = pad([wave for wave, _ in cut])
+        targets, frames = pad([units for _, units in cut], torch.int64)
         return Inputs(
-            wave=padded([wave for wave, _ in cut], torch.float32),
-            samples=torch.tensor([len(wave) for wave, _ in cut]),
-            frames=torch.tensor(frames),
-            targets=padded([units for _, units in cut], torch.int64),
-            mask=torch.from_numpy(batch_mask(frames, self.masking, randoms)),
+            wave=wave,
+            samples=samples,
+            frames=frames,
+            targets=targets,
+            mask=torch.from_numpy(batch_mask(frames.tolist(), self.masking, randoms)),
             speaker=torch.tensor([self._speaker(utterance) for utterance in batch]),
         )
 
@@ -196,14 +198,6 @@ def check_units(corpus: Corpus, utterances: Iterable[str], geometry: Geometry) -
         frames = geometry.frames(round(corpus.seconds[utterance] * SAMPLE_RATE))
         digest.update(corpus.units(utterance, frames, TOLERANCE + 1).tobytes() + utterance.encode())
     return digest.hexdigest()
-
-
-def padded(rows: Sequence[np.ndarray], dtype: torch.dtype) -> torch.Tensor:
-    """Rows ``(T_i,)`` as ``(B, T)``, zero beyond their ends."""
-    out = torch.zeros(len(rows), max(map(len, rows)), dtype=dtype)
-    for line, row in zip(out, rows, strict=True):
-        line[: len(row)] = torch.from_numpy(np.ascontiguousarray(row))
-    return out
 
 
 def utterances_of(group: Iterable[Batch]) -> list[str]:

@@ -29,9 +29,9 @@ from ser.core.seed import derive_seed
 from ser.downstream.examples import Examples, load_examples, statistics_needed
 from ser.downstream.experiment import Experiment, load_sets
 from ser.downstream.fit import Task
+from ser.downstream.ground import make_folds
 from ser.downstream.predict import FeaturePredictor, write_predictions
 from ser.downstream.protocol import Fold, Part
-from ser.downstream.train import make_folds
 from ser.engine.loop import make_accelerator
 from ser.features.store import fingerprint
 from ser.personalise.adaptation import AdaptationConfig, adapt

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ser.core.errors import UserError
-from ser.core.files import read_yaml, write_yaml
+from ser.core.files import read_yaml, write_text, write_yaml
 from ser.core.log import get_logger
 from ser.data.arks import ArkReader, ArkWriter
 from ser.data.datadir import NO_TEXT, DataDir
@@ -44,16 +44,12 @@ def extract_text(data: DataDir, out: Path, encoder: TextEncoder) -> int:
         out: feats/<tag>/<set>.
         encoder: on the device where it is to run.
 
-    Raises:
-        UserError: where no utterance has a transcript.
+    Where no utterance has one, there are none, with a warning: such a set can be tested, not learnt from.
     """
     words = transcripts(data)
     if not words:
-        raise UserError(
-            "no utterance has a transcript", file=data.path / "text",
-            hint="'ser asr' recognises them; training with text.fusion: none needs none",
-        )  # fmt: skip
-    ids, cut = encoder.tokens(list(words.values()))
+        log.warning("%s: no utterance has a transcript; 'ser asr' recognises them", data.path)
+    ids, cut = encoder.tokens(list(words.values())) if words else ([], 0)
     info = asdict(encoder.info)
     facts = {key: value for key, value in info.items() if key not in ("name", "tag")}
     facts |= {"format": FORMAT, "config": encoder.settings, "tokens": dict(zip(words, ids, strict=True))}
@@ -62,10 +58,14 @@ def extract_text(data: DataDir, out: Path, encoder: TextEncoder) -> int:
         log.info("%s: made already", out)
         return len(words)
     (out / "meta.yaml").unlink(missing_ok=True)
-    vectors = encoder.embed(list(words.values())).numpy()
-    with ArkWriter(out / STEM) as writer:
-        for utterance, vector in zip(words, vectors, strict=True):
-            writer.write(utterance, vector)
+    if words:
+        vectors = encoder.embed(list(words.values())).numpy()
+        with ArkWriter(out / STEM) as writer:
+            for utterance, vector in zip(words, vectors, strict=True):
+                writer.write(utterance, vector)
+    else:
+        for ending in ("ark", "scp"):
+            write_text(out / f"{STEM}.{ending}", "")
     meta = {"encoder": info.pop("name"), **info, "pooling": "mean", "precision": "float32"}
     meta |= {"utterances": len(words), "without_text": len(data.utterances) - len(words), "cut": cut}
     write_yaml(out / "meta.yaml", {**meta, "fingerprint": fingerprint})
@@ -88,8 +88,8 @@ def embeddings_fingerprint(feats: Path) -> str:
     return str(read_yaml(feats / "meta.yaml").get("fingerprint"))
 
 
-def read_embeddings(feats: Path) -> ArkReader:
-    """The embeddings of a folder.
+def read_embeddings(feats: Path) -> ArkReader | None:
+    """The embeddings of a folder; None where no utterance has words.
 
     Raises:
         UserError: when there are none, or they are unfinished.
@@ -98,4 +98,5 @@ def read_embeddings(feats: Path) -> ArkReader:
         if not (feats / name).is_file():
             hint = "Run stage 4 (extract-text): 'ser text DATA --encoder hf:<folder> --out FEATS'"
             raise UserError("no embeddings of transcripts", file=feats / name, hint=hint)
-    return ArkReader(feats / f"{STEM}.scp")
+    scp = feats / f"{STEM}.scp"
+    return ArkReader(scp) if scp.stat().st_size else None

@@ -125,12 +125,14 @@ def load_side(sets: Sequence[tuple[DataDir, Path | None]], options: SideOptions)
 def _embeddings(data: DataDir, feats: Path, dim: int) -> Tensor:
     """``(N, E)`` of a data directory, NaN where there is no transcript."""
     reader = read_embeddings(feats)
+    found = np.full((len(data.utterances), dim), math.nan, dtype=np.float32)
+    if reader is None:
+        return torch.from_numpy(found)
     present = [place for place, utterance in enumerate(data.utterances) if utterance in reader]
     if not present:
         raise UserError(
             "embeddings of other utterances than the data directory's", file=feats, value=data.path
         )
-    found = np.full((len(data.utterances), dim), math.nan, dtype=np.float32)
     arrays = reader.load([data.utterances[place] for place in present])
     for place, array in zip(present, arrays, strict=True):
         if array.shape != (dim,):
@@ -143,8 +145,17 @@ def _embeddings(data: DataDir, feats: Path, dim: int) -> Tensor:
 
 
 def text_dim(feats: Path) -> int:
-    """E of a folder of embeddings."""
+    """E of a folder of embeddings.
+
+    Raises:
+        UserError: when there are none.
+    """
     reader = read_embeddings(feats)
+    if reader is None:
+        raise UserError(
+            "no training utterance has a transcript", file=feats,
+            hint="'ser asr' recognises them; text.fusion: none needs none",
+        )  # fmt: skip
     return len(reader[next(iter(reader))])
 
 

@@ -24,6 +24,7 @@ from ser.downstream.conditioning.side import Side, Told
 from ser.downstream.finetune.augment import Augmentation
 from ser.downstream.finetune.model import Waves
 from ser.engine.effective_batch import MicroBatch
+from ser.features.padding import pad
 from ser.features.plan import plan_batches
 from ser.features.store import broken_audio
 from ser.upstream.base import Upstream
@@ -214,10 +215,7 @@ def read_batch(
     found = []
     for number, utterances in parts.items():
         waves = [_heard(audio, name, seed, epoch, longest, augmentation) for name in utterances]
-        lengths = torch.tensor([len(wave) for wave in waves])
-        padded = torch.zeros(len(waves), int(lengths.max()))
-        for row, wave in zip(padded, waves, strict=True):
-            row[: len(wave)] = torch.from_numpy(wave)
+        padded, lengths = pad(waves)
         speakers = tuple(audio.speaker_of[name] for name in utterances)
         rows = torch.tensor([place[name] for name in utterances])
         masks = None if augmentation is None else augmentation.masks(tuple(utterances))

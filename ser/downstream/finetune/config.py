@@ -31,8 +31,8 @@ class EncoderConfig:
             softmax-weighted sum of all, ``attm`` attentive merging (see ``ser.downstream.finetune.attm``).
         merge_up_to: ``weighted`` and ``attm`` merge the states up to this layer, and the encoder stops there;
             0 for all. Pan et al. merge the first 12 layers of WavLM-large.
-        dropout: in the encoder's feed-forward parts and projections while training; layers are never
-            dropped and frames never masked.
+        dropout: in the encoder's feed-forward parts and projections while training; ``own`` for what its
+            config.json has in each place. Layers are never dropped and frames never masked.
         checkpointing: throw a layer's activations away and compute them again, for utterances too long
             for the GPU even one at a time.
         normalise: waveforms by the encoder's ``own`` rule, or by the ``global`` mean and deviation of all
@@ -45,7 +45,7 @@ class EncoderConfig:
     speakers: bool = False
     layer: int | Literal["weighted", "attm"] = -1
     merge_up_to: int = 0
-    dropout: float = 0.0
+    dropout: float | Literal["own"] = 0.0
     checkpointing: bool = False
     normalise: Literal["own", "global"] = "own"
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
@@ -226,8 +226,9 @@ class FinetuneConfig:
             )
         if not all(width >= 1 for width in self.interpreter.hidden):
             raise UserError("interpreter.hidden must be widths of at least 1", value=self.interpreter.hidden)
+        shares = [("encoder.dropout", 0.0, 1.0)] if self.encoder.dropout != "own" else []
         for name, low, high in (
-            ("encoder.dropout", 0.0, 1.0),
+            *shares,
             ("interpreter.dropout", 0.0, 1.0),
             ("interpreter.input_dropout", 0.0, 1.0),
             ("optimizer.warmup", 0.0, 1.0),

@@ -110,11 +110,12 @@ class EndToEnd(nn.Module):
         self.chosen = choose(depths, encoder.trainable, self.last_layer, encoder.speakers)
         for name, parameter in upstream.named_parameters():
             parameter.requires_grad_(name in self.chosen)
-        if encoder.dropout and not self._dropouts:
+        if encoder.dropout not in (0, "own") and not self._dropouts:
             raise UserError(f"{info.tag} has no dropout to switch on", value=encoder.dropout,
                             hint="Use encoder.dropout: 0")  # fmt: skip
-        for module in self._dropouts:
-            module.p = encoder.dropout
+        if encoder.dropout != "own":
+            for module in self._dropouts:
+                module.p = encoder.dropout
         self.to(upstream.device)
 
     def embed(self, waves: Waves) -> Tensor:
@@ -156,7 +157,7 @@ class EndToEnd(nn.Module):
         """Training mode for the head, and for the encoder's dropout where there is some to be had."""
         super().train(mode)
         for module in self._dropouts:
-            module.train(mode and self.config.dropout > 0)
+            module.train(mode and self.config.dropout != 0)
         for module in self._adapter_dropouts:
             module.train(mode)
         return self

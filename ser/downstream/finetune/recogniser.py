@@ -14,13 +14,14 @@ from torch import Tensor
 from ser.core.errors import UserError
 from ser.core.log import get_logger
 from ser.downstream.conditioning.side import Side
-from ser.downstream.ensemble import choose_folds, describe_members
+from ser.downstream.ensemble import Mean, choose_folds
 from ser.downstream.experiment import Experiment
 from ser.downstream.finetune.model import Waves
 from ser.downstream.finetune.saved import FineTuned
 from ser.downstream.recogniser import Recogniser
 from ser.downstream.recorded import load_recorded
 from ser.downstream.saved import in_label_units
+from ser.features.padding import pad
 from ser.upstream.base import Upstream
 
 logger = get_logger(__name__)
@@ -31,28 +32,14 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass
-class EndToEndEnsemble:
-    """Fine-tuned models with the same outputs, whose probabilities and attributes are averaged.
+class EndToEndEnsemble(Mean[FineTuned]):
+    """Fine-tuned models, each on an encoder of its own.
 
     Args:
-        members: (seed, fold) of each model.
-        models: the models, each on its own encoder; not empty.
         precision: in which the encoders run, ``no``, ``bf16`` or ``fp16``.
     """
 
-    members: list[tuple[int, str]]
-    models: list[FineTuned]
     precision: str = "no"
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the first K outputs."""
-        return self.models[0].classes
-
-    @property
-    def attributes(self) -> list[str]:
-        """Names of the other A outputs."""
-        return list(self.models[0].attributes)
 
     def hear(self, wave: Tensor, lengths: Tensor) -> Tensor:
         """What each of the M models makes of audio ``(n, T)``: ``(n, M, K + A)``.
@@ -64,10 +51,6 @@ class EndToEndEnsemble:
     def predict(self, outputs: Tensor) -> Tensor:
         """The mean of the models: ``(n, M, K + A)`` -> ``(n, K + A)``."""
         return outputs.mean(1)
-
-    def describe(self) -> str:
-        """``mean of 10 models (seeds: 0; folds: 03, 08, ...)``."""
-        return describe_members(self.members)
 
     def _outputs(self, saved: FineTuned, wave: Tensor, lengths: Tensor) -> Tensor:
         """Predictions of one model, ``(n, K + A)``."""
@@ -86,13 +69,9 @@ class EndToEndRecogniser(Recogniser):
 
     @classmethod
     def load(
-        cls,
-        experiment: str | os.PathLike[str],
-        upstream: str | None = None,
-        seed: int | None = None,
-        fold: str | None = None,
-        device: str = "auto",
-    ) -> EndToEndRecogniser:
+        cls, experiment: str | os.PathLike[str], upstream: str | None = None, seed: int | None = None,
+        fold: str | None = None, device: str = "auto",
+    ) -> EndToEndRecogniser:  # fmt: skip
         """Arguments and errors as those of ``Recogniser.load``.
 
         Raises:
@@ -112,11 +91,7 @@ class EndToEndRecogniser(Recogniser):
 
     def _features(self, waves: Sequence[np.ndarray]) -> Iterable[Tensor]:
         """What the models make of samples ``(T_i,)`` in one batch: ``(M, K + A)`` each."""
-        lengths = torch.tensor([len(wave) for wave in waves])
-        padded = torch.zeros(len(waves), int(lengths.max()))
-        for row, wave in zip(padded, waves, strict=True):
-            row[: len(wave)] = torch.from_numpy(wave)
-        return self.ensemble.hear(padded, lengths)
+        return self.ensemble.hear(*pad(waves))
 
 
 def check_impersonal(upstream: Upstream, where: Path) -> None:

@@ -13,18 +13,19 @@ from ser.core.environment import describe as describe_environment
 from ser.core.files import remove_leftovers, write_json, write_yaml
 from ser.core.log import clock, get_logger, log_to_file
 from ser.core.seed import derive_seed
-from ser.downstream.conditioning.side import Told, check_side
-from ser.downstream.conditioning.sources import side_options, told_sets, told_sources
+from ser.downstream.conditioning.side import Told
+from ser.downstream.conditioning.sources import told_sets
 from ser.downstream.examples import Labels, load_labels
-from ser.downstream.experiment import AudioSources, Experiment, load_sets, training_fingerprint, write_info
+from ser.downstream.experiment import AudioSources, Experiment, training_fingerprint, write_info
 from ser.downstream.finetune.attm import AttentiveMerge
 from ser.downstream.finetune.batches import AudioSet
 from ser.downstream.finetune.config import FinetuneConfig
 from ser.downstream.finetune.fit import FineTuning
 from ser.downstream.finetune.state import FILE as STATE
 from ser.downstream.fit import Task
+from ser.downstream.ground import survey
 from ser.downstream.protocol import Fold, describe, validation_splits
-from ser.downstream.train import check_task, check_validation, make_folds, pending_folds
+from ser.downstream.train import pending_folds
 from ser.downstream.validated import write_validated
 from ser.engine.loop import make_parallel
 from ser.engine.peak import peak_memory, start_peak
@@ -60,18 +61,8 @@ def finetune_experiment(
     Raises:
         UserError: for anything the user can mend.
     """
-    config.check()
-    sources = told_sources(config.text, sources)
-    sources.check()
-    sets = load_sets(sources)
-    data = sets["train"][0]
-    task = Task(data.labels.classes if config.task.emotion else [], list(config.task.attributes))
-    check_task(task, data, config.task.soft)
-    check_validation(task, data, sets["validation"][0] if "validation" in sets else None)
-    side = side_options(config.gender, config.text, sources)
-    check_side(side, data, [loaded for name, (loaded, _) in sets.items() if name != "train"])
-    folds = make_folds(sets)
-    speaker_of = {u: s for loaded, _ in sets.values() for u, s in loaded.utt2spk.items()}
+    ground = survey(config, sources)
+    sources, sets, task, folds, data = ground.sources, ground.sets, ground.task, ground.folds, ground.data
     share_machine(jobs)
     accelerator = make_parallel(config.precision)
     if not accelerator.is_main_process:
@@ -79,8 +70,8 @@ def finetune_experiment(
     upstream = start_from(sources, accelerator)
     audio = AudioSet.load([loaded for loaded, _ in sets.values()], upstream, sources.skip_broken)
     audio.check_speakers()
-    audio.told = Told.load(told_sets(sets, sources), side)
-    learnt_from = [sets[name][0] for name in ("train", "validation") if name in sets]
+    audio.told = Told.load(told_sets(sets, sources), ground.side)
+    learnt_from = [sets[name][0] for name in ground.learnt_from]
     labels = load_labels(learnt_from, task.classes, task.attributes, config.task.soft)
     ranges = {name: (each.min, each.max) for name, each in data.labels.attributes.items()}
     fingerprint = training_fingerprint(config, sources.fingerprint(upstream))
@@ -89,7 +80,7 @@ def finetune_experiment(
     if accelerator.is_main_process:
         experiment.save_config(config, sources)
         write_yaml(experiment.path / "env.yaml", describe_environment())
-        protocol = describe(folds, speaker_of, config.validation)
+        protocol = describe(folds, ground.speaker_of, config.validation)
         name, options = config.describe()
         transductive = getattr(upstream, "config", {}).get("protocol") == "transductive"
         options += ["pre-trained on test speakers (transductive)"] if transductive else []

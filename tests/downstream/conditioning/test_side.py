@@ -316,6 +316,20 @@ def copied(sources: Sources, folder: Path) -> Sources:
     )  # fmt: skip
 
 
+def test_a_test_set_without_any_words_is_met_with_no_text(sources, tmp_path):
+    silent = copied(sources, tmp_path)
+    for ending in ("ark", "scp"):
+        write_text(silent.test_text_feats[0] / f"embedding.{ending}", "")
+    found = run(configured(text=TextConfig("concatenate")), silent, tmp_path / "exp")
+    heard = ArkReader(found.path / "seed0" / "fold0" / "test" / "emb.scp")
+    saved = SavedModel.load(found.path / "seed0" / "fold0" / "model.safetensors")
+    no_text = saved.model.side.text.embedding.no_text.detach().numpy()
+    assert all(np.allclose(vector[-WORDS:], no_text, atol=1e-6) for vector in heard.values())
+    nothing = replace(silent, text_feats=silent.test_text_feats[0])
+    with pytest.raises(UserError, match="no training utterance has a transcript"):
+        train_experiment(configured(text=TextConfig("concatenate")), nothing, Experiment(tmp_path / "no"))
+
+
 def test_data_that_do_not_tell(sources, tmp_path):
     told_gender, told_text = configured(GenderConfig("add")), configured(text=TextConfig("concatenate"))
 
