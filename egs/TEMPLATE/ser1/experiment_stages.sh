@@ -41,30 +41,37 @@ drop_other_seeds() { # experiment: those not asked for now were trained as the e
   done
 }
 
-train_one() { # tag config experiment
-  local seed train shares=$nj
-  train=(ser train --config "$2" --data "data/${sets[0]}" --feats "feats/$1/${sets[0]}")
-  if ((${#sets[@]} > 1)); then
-    train+=(--validation-data "data/${sets[1]}" --validation-feats "feats/$1/${sets[1]}")
-    train+=(--test-data "$(bracketed data "${tests[@]}")" --test-feats "$(bracketed "feats/$1" "${tests[@]}")")
-    shares=1 # there is one fold
-  fi
-  train+=(${text_train[@]+"${text_train[@]}"})
+train_seeds() { # function that notes the inputs, tag, configuration, experiment, ser train|finetune and its sources...
+  local inputs=$1 tag=$2 config=$3 exp=$4 verb=$6 seed words given shares=$nj
+  shift 4
+  given=${verb}_options
+  read -ra words <<<"${!given}"
+  ((${#sets[@]} == 1)) || shares=1 # there is one fold
   for seed in "${seed_words[@]}"; do
-    item "${3#exp/}/seed$seed"
-    from_features "$1"
-    from 0 "$2"
-    setting "train options" "$train_options"
+    item "${exp#exp/}/seed$seed"
+    "$inputs" "$tag"
+    from 0 "$config"
+    setting "$verb options" "${!given}"
     setting release "$release"
-    promise "$3/config.yaml" "$3/seed$seed/*/model.safetensors"
-    clear_if_forced "$3/seed$seed"
+    promise "$exp/config.yaml" "$exp/seed$seed/*/model.safetensors"
+    clear_if_forced "$exp/seed$seed"
     if todo; then
-      work "$train_cmd" "JOB=1:$shares" "log/train_${3#exp/}_seed$seed.JOB.log" \
-        "${train[@]}" --exp "$3" --seed "$seed" ${train_words[@]+"${train_words[@]}"} --nj "$shares" --job JOB
-      if [[ $item_outdated == true ]]; then drop_other_seeds "$3"; fi
+      work "$train_cmd" "JOB=1:$shares" "log/${verb}_${exp#exp/}_seed$seed.JOB.log" \
+        "$1" "$2" --config "$config" "${@:3}" ${text_train[@]+"${text_train[@]}"} --exp "$exp" --seed "$seed" \
+        ${words[@]+"${words[@]}"} --nj "$shares" --job JOB
+      if [[ $item_outdated == true ]]; then drop_other_seeds "$exp"; fi
       item_end
     fi
   done
+}
+
+train_one() { # tag config experiment
+  local where=(--data "data/${sets[0]}" --feats "feats/$1/${sets[0]}")
+  if ((${#sets[@]} > 1)); then
+    where+=(--validation-data "data/${sets[1]}" --validation-feats "feats/$1/${sets[1]}")
+    where+=(--test-data "$(bracketed data "${tests[@]}")" --test-feats "$(bracketed "feats/$1" "${tests[@]}")")
+  fi
+  train_seeds from_features "$1" "$2" "$3" ser train "${where[@]}"
 }
 
 predict_one() { # tag config experiment [what notes its inputs]
@@ -133,7 +140,6 @@ stage_train() {
 }
 
 stage_predict() {
-  local encoder speaker_options # set by from_encoder
   each_experiment predict_one
   each_finetuned predict_one from_encoder
 }

@@ -7,7 +7,6 @@
 
 # shellcheck disable=SC2154  # ser.sh has read the options and defined the rest
 read -ra finetune_config_words <<<"$finetune_configs"
-read -ra finetune_words <<<"$finetune_options"
 for config in ${finetune_config_words[@]+"${finetune_config_words[@]}"}; do
   [[ -f $config ]] || die "--finetune-configs: there is no file '$config' in $recipe_dir."
 done
@@ -38,12 +37,17 @@ each_finetuned() { # function, further arguments: calls it for every encoder and
   done
 }
 
-from_encoder() { # tag: all that fine-tuning reads of data directories, audio and encoder; sets encoder, speaker_options
-  local i set
+encoder_of() { # tag: sets encoder, its checkpoint, speaker_options
+  local i
   for i in "${!encoder_tags[@]}"; do [[ ${encoder_tags[i]} == "$1" ]] && break; done
-  encoder=${encoder_names[i]}
-  from_upstream "$encoder" "${encoder_checkpoints[i]}" "$1"
+  encoder=${encoder_names[i]} encoder_checkpoint=${encoder_checkpoints[i]}
   speakers_of "$1"
+}
+
+from_encoder() { # tag: all that fine-tuning reads of data directories, audio and encoder
+  local set encoder encoder_checkpoint speaker_options
+  encoder_of "$1"
+  from_upstream "$encoder" "$encoder_checkpoint" "$1"
   ((!${#speaker_options[@]})) || from 7 "${speaker_options[1]}"
   for set in "${sets[@]}"; do
     from 1 "data/$set/wav.scp" "data/$set/utt2spk" "data/$set/labels.yaml" "data/$set/utt2*" "data/$set/spk2*"
@@ -53,26 +57,10 @@ from_encoder() { # tag: all that fine-tuning reads of data directories, audio an
 }
 
 finetune_one() { # tag config experiment
-  local seed shares=$nj encoder speaker_options where=(--data "data/${sets[0]}")
+  local encoder encoder_checkpoint speaker_options where=(--data "data/${sets[0]}")
+  encoder_of "$1"
   if ((${#sets[@]} > 1)); then
     where+=(--validation-data "data/${sets[1]}" --test-data "$(bracketed data "${tests[@]}")")
-    shares=1 # there is one fold
   fi
-  where+=(${text_train[@]+"${text_train[@]}"})
-  for seed in "${seed_words[@]}"; do
-    item "${3#exp/}/seed$seed"
-    from_encoder "$1"
-    from 0 "$2"
-    setting "finetune options" "$finetune_options"
-    setting release "$release"
-    promise "$3/config.yaml" "$3/seed$seed/*/model.safetensors"
-    clear_if_forced "$3/seed$seed"
-    if todo; then
-      work "$train_cmd" "JOB=1:$shares" "log/finetune_${3#exp/}_seed$seed.JOB.log" \
-        ser finetune --config "$2" --upstream "$encoder" "${where[@]}" ${speaker_options[@]+"${speaker_options[@]}"} \
-        --exp "$3" --seed "$seed" ${finetune_words[@]+"${finetune_words[@]}"} --nj "$shares" --job JOB
-      if [[ $item_outdated == true ]]; then drop_other_seeds "$3"; fi
-      item_end
-    fi
-  done
+  train_seeds from_encoder "$1" "$2" "$3" ser finetune --upstream "$encoder" "${where[@]}" ${speaker_options[@]+"${speaker_options[@]}"}
 }
