@@ -13,6 +13,14 @@ from ser.core.errors import UserError
 from ser.downstream.config import TaskConfig
 from ser.memory.hosts.audio_lm_config import AudioLMConfig
 
+NAMES = {
+    "memory": "MAL",
+    "mean": "running mean",
+    "gru": "GRU",
+    "concatenated": "concatenated history",
+    "none": "no history",
+}
+
 
 @dataclass
 class EncoderHostConfig:
@@ -41,13 +49,13 @@ class EncoderHostConfig:
         """
         if self.tokens == "utterance" and self.pooling == "mean+std" and self.layer == "weighted":
             raise UserError(
-                "host.pooling mean+std is exact for one layer only", value="host.layer: weighted",
+                "encoder.pooling mean+std is exact for one layer only", value="encoder.layer: weighted",
                 hint="Name a layer, or use std_per_layer",
             )  # fmt: skip
         if self.tokens == "frames" and self.layer == "weighted":
-            raise UserError("frames are kept of chosen layers", value="host.layer: weighted",
+            raise UserError("frames are kept of chosen layers", value="encoder.layer: weighted",
                             hint="Name the layer of ser extract --frames-layers")  # fmt: skip
-        _at_least("host.stride", self.stride, 1)
+        _at_least("encoder.stride", self.stride, 1)
 
     @property
     def statistics(self) -> int:
@@ -154,6 +162,7 @@ class ConversationOptimizerConfig:
         epochs: the most epochs.
         patience: stop after so many epochs without a better validation metric.
         gradient_clipping: the gradient's norm is cut down to this; 0 leaves it as it is.
+        precision: of the host, ``no`` for float32, ``bf16`` or ``fp16`` mixed; memories stay in float32.
     """
 
     lr: float = 1e-3
@@ -164,6 +173,7 @@ class ConversationOptimizerConfig:
     epochs: int = 40
     patience: int = 10
     gradient_clipping: float = 1.0
+    precision: Literal["no", "bf16", "fp16"] = "no"
 
     def check(self) -> None:
         """Refuse numbers that mean nothing.
@@ -201,7 +211,7 @@ class MalConfig:
     Args:
         name: the system's name in tables; made of the options when empty.
         task: what is learnt.
-        host: of features (``--feats``): what the audio tokens are.
+        encoder: of features (``--feats``): what the audio tokens are.
         language_model: of an audio language model (``--host``).
         history: what of the dialogue reaches an utterance.
         memory: the neural memory, where ``history.kind`` is ``memory``.
@@ -212,7 +222,7 @@ class MalConfig:
 
     name: str = ""
     task: TaskConfig = field(default_factory=TaskConfig)
-    host: EncoderHostConfig = field(default_factory=EncoderHostConfig)
+    encoder: EncoderHostConfig = field(default_factory=EncoderHostConfig)
     language_model: AudioLMConfig = field(default_factory=AudioLMConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
@@ -226,11 +236,11 @@ class MalConfig:
         Raises:
             UserError: naming the option, its value and the remedy.
         """
-        for part in (self.task, self.host, self.language_model, self.history, self.memory, self.optimizer):
+        for part in (self.task, self.encoder, self.language_model, self.history, self.memory, self.optimizer):
             part.check()
         if self.task.soft:
-            raise UserError("votes are not learnt from here", value=f"task.soft_weight: {self.task.soft_weight:g}",
-                            hint="Set task.soft_weight: 0")  # fmt: skip
+            what = "votes are not learnt from here"
+            raise UserError(what, value=f"task.soft_weight: {self.task.soft_weight:g}", hint="Set it to 0")
         _at_least("head.hidden", self.head.hidden, 0)
         for name, value in (("head.dropout", self.head.dropout), ("validation.share", self.validation.share)):
             if not 0 <= value < 1:
@@ -246,9 +256,7 @@ class MalConfig:
             options += [] if memory.forgetting else ["no forgetting"]
         if history.kind == "concatenated":
             options.append(f"{history.span} utterances")
-        names = {"memory": "MAL", "mean": "running mean", "gru": "GRU", "concatenated": "concatenated history",
-                 "none": "no history"}  # fmt: skip
-        return self.name or names[history.kind], options + self.task.describe()
+        return self.name or NAMES[history.kind], options + self.task.describe()
 
 
 def _at_least(name: str, value: float, least: float) -> None:

@@ -1,4 +1,4 @@
-"""What of a dialogue reaches an utterance: read before write, added to the audio tokens through a closed gate.
+"""What of a dialogue reaches an utterance: read before write, added to the audio tokens through a gate.
 
     r   = read(state, X_n)                           of what was before the utterance
     X'_n = X_n + tanh(g) W_out r                     g = 0 at the start: the host, to the bit

@@ -1,7 +1,10 @@
 """The network that a memory is, and its inner loss: what Titans writes with, and reads from.
 
-    M(k)     = W_L silu(... silu(k W_1) ...)        fast weights W_1 ... W_L, one set a memory
+    M(k)     = n(silu(... n(silu(k W_1)) ...)) W_L   fast weights W_1 ... W_L, one set a memory
     l(M; x)  = || M(k) - v ||^2                      the associative memory's loss (Titans, section 3.1)
+
+n scales to length 1, as keys are: so a step means the same to every layer, however its weights have grown.
+Without it two layers diverged now and then in training. It is this project's; Titans leaves M open.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+EPSILON = 1e-3
+
 
 def recall(weights: Sequence[Tensor], keys: Tensor) -> Tensor:
     """M(k) of one memory: ``weights`` L times ``(W, W)``, keys ``(N, W)`` -> ``(N, W)``."""
     x = keys
     for number, weight in enumerate(weights):
-        x = (F.silu(x) if number else x) @ weight
+        x = (F.normalize(F.silu(x), dim=-1, eps=EPSILON) if number else x) @ weight
     return x
 
 

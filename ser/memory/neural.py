@@ -9,7 +9,8 @@
 with theta, eta and alpha by sigmoids of Z. M's first weights are learned; S starts at zero.
 
 Open in Titans and chosen here: a chunk's step is divided among its tokens, so that the sum of steps does not
-grow with the chunk; gates start at the same value for every token; M has no bias and no residual.
+grow with the chunk; gates start at the same value for every token; M has no bias and no residual, and its
+hidden layers are scaled to length 1 (``inner``).
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class State:
         return {name: value[rows, index] for name, value in self.tensors.items()}
 
     def with_slot(self, index: Tensor, values: Mapping[str, Tensor]) -> State:
-        """The state with ``values (B, ...)`` in slot ``index (B,)`` of each dialogue; no tensor is changed."""
+        """The state with ``values (B, ...)`` in slot ``index (B,)`` of each dialogue; this one stays."""
         found = {}
         for name, old in self.tensors.items():
             new = values[name]
@@ -88,5 +88,7 @@ class State:
         for name, value in start.items():
             found = self.tensors[name]
             if found.shape[2:] != value.shape:
-                what = f"a state of another shape: {name} is {tuple(found.shape[2:])}, not {tuple(value.shape)}"
+                what = (
+                    f"a state of another shape: {name} is {tuple(found.shape[2:])}, not {tuple(value.shape)}"
+                )
                 raise UserError(what, hint=hint)

@@ -8,8 +8,9 @@ Token t of a chunk (Titans, sections 3.1 and 3.2, with all gradients taken at th
 Both are linear in M_0, S_0 and the gradients g_t = grad l(M_0; x_t). After the N tokens
 
     S_N = d_0 S_0 - sum_t d_t g_t                d_t = theta_t  prod_{j>t} eta_j
-    M_N = a M_0 + c_0 S_0 - sum_t c_t g_t        c_t = theta_t  sum_{s>=t} prod_{t<j<=s} eta_j  prod_{j>s} (1 - alpha_j)
-                                                 a   = prod_j (1 - alpha_j)
+    M_N = a M_0 + c_0 S_0 - sum_t c_t g_t        a   = prod_j (1 - alpha_j)
+                                                 c_t = theta_t sum_{s>=t} E_ts prod_{j>s} (1 - alpha_j)
+                                                 E_ts = prod_{t<j<=s} eta_j
 
 with theta_0 = 1 in d_0 and c_0. A chunk of one token is the recurrence itself.
 """

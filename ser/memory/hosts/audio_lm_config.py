@@ -1,4 +1,5 @@
 """placeholder until merged"""
+
 from dataclasses import dataclass
 
 
