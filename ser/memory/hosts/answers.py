@@ -63,7 +63,10 @@ class Answers:
         return Packed(tokens=self.tokens.to(device)[None], positions=positions, mask=mask)
 
     def scores(self, log_likelihoods: Tensor) -> Tensor:
-        """Of each answer ``(B, K)``, from those of the vocabulary after prompt and answers ``(B, 1 + S, V)``."""
+        """Of each answer ``(B, K)``, from the log-likelihoods of the vocabulary ``(B, 1 + S, V)``.
+
+        The first of the 1 + S positions is the prompt's last; the others are those of the answers.
+        """
         device = log_likelihoods.device
         first = log_likelihoods[:, 0, self.first.to(device)]
         later = log_likelihoods[:, 1:].gather(-1, self.next.to(device).expand(len(first), -1)[..., None])

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from ser.core.errors import UserError
-from ser.memory.hosts.language_model import AudioLanguageModel
 from ser.memory.hosts.audio_lm_config import AudioLMConfig
 from ser.memory.hosts.base import HostInfo
 from ser.memory.hosts.hearing import FAMILIES
+from ser.memory.hosts.language_model import AudioLanguageModel
 from ser.memory.hosts.prompt import Writer, make_prompt
 from ser.upstream.base import count_parameters
 from ser.upstream.checkpoint import hash_files
@@ -69,9 +69,9 @@ def load_audio_lm(
     _check_window(hearing.window, hearing.tower, extractor, where)
     decoder, head = model.get_decoder(), model.get_output_embeddings()
     info = HostInfo(
-        name=name, tag=tag_of(f"hf:{name}"), family=about.model_type, checkpoint=hash_files(weight_files(where)),
-        sample_rate=int(extractor.sampling_rate), dim=decoder.config.hidden_size,
-        width=decoder.config.hidden_size, parameters=count_parameters(model),
+        name=name, tag=tag_of(f"hf:{name}"), family=about.model_type,
+        checkpoint=hash_files(weight_files(where)), sample_rate=int(extractor.sampling_rate),
+        dim=decoder.config.hidden_size, width=decoder.config.hidden_size, parameters=count_parameters(model),
         insertion=config.describe_insertion(),
     )  # fmt: skip
     return AudioLanguageModel(

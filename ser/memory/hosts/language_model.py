@@ -30,7 +30,9 @@ from ser.memory.hosts.prompt import Prompt
 
 
 class AudioLanguageModel(AnsweringHost):
-    """Qwen2-Audio, Voxtral or Audio Flamingo 3, frozen but for LoRA, always in evaluation mode but for LoRA's dropout.
+    """Qwen2-Audio, Voxtral or Audio Flamingo 3, frozen but for LoRA.
+
+    It is always in evaluation mode, but for LoRA's dropout.
 
     Args:
         hearing: the audio side, with its tower and projector.
@@ -118,7 +120,7 @@ class AudioLanguageModel(AnsweringHost):
         positions = self.decoder.config.max_position_embeddings
         if needed > positions:
             raise UserError(
-                f"prompt, audio and answer are {needed} tokens, and {self.info.tag} has {positions} positions",
+                f"prompt, audio and answer are {needed} tokens; {self.info.tag} has {positions} positions",
                 value=seconds, hint="Cut the audio at its turns, or shorten the prompt",
             )  # fmt: skip
         return features, frames
@@ -178,7 +180,7 @@ class AudioLanguageModel(AnsweringHost):
         return [self.tokenizer.decode(row, skip_special_tokens=True).strip() for row in texts]
 
     def _inputs(self, heard: Heard, edit: Edit | None) -> tuple[Tensor, AudioRows, Tensor]:
-        """Input of the decoder ``(B, T, D)``, where its audio tokens are, and the prompts' lengths ``(B,)``."""
+        """Input of the decoder ``(B, T, D)``, where its audio tokens are, lengths of prompts ``(B,)``."""
         tokens = self.tokens(heard)
         rows = AudioRows(start=len(self.prompt.before), lengths=heard.lengths.to(self.device))
         if self.config.insertion == "projector":
@@ -207,7 +209,7 @@ class AudioLanguageModel(AnsweringHost):
 
     @contextlib.contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """Evaluation mode for a while: what is generated is certain, and a checkpointed layer keeps no cache."""
+        """Evaluation mode for a while: without dropout; and a layer that recomputes keeps no cache."""
         training = self.training
         self.train(False)
         try:

@@ -1,4 +1,4 @@
-"""Tiny random audio language models of every family, with their processors, saved as their users have them."""
+"""Tiny random audio language models with their processors, saved as their users have them."""
 
 from __future__ import annotations
 
