@@ -216,7 +216,8 @@ def _series_style(number: int) -> str:
     dark = " ".join(f".s{i} {{ --accent: {SERIES_DARK[i]}; }}" for i in used)
     return (
         f"<style>{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n"
-        ".series .band { fill-opacity: .1; } .dashed .line { stroke-dasharray: 3 3; }</style>"
+        ".series .band { fill-opacity: .1; } .reference { stroke: var(--muted); }"
+        " .dashed .line { stroke-dasharray: 3 3; }</style>"
     )
 
 

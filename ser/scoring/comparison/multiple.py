@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+# 1 - .95 is not .05 in floating point.
+ROUNDING = 1e-12
+
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
     """Adjusted p of a family of tests (Holm 1979).
@@ -47,14 +50,14 @@ def rank_ranges(
         systems: K.
         adjusted: pair ``(i, j)``, i < j -> adjusted p; None where there was no test.
         better: the systems' values ``(K,)``, greater is better.
-        level: of confidence, as .95.
+        level: of confidence, as .95: an adjusted p of .05 or less tells two systems apart.
 
     >>> rank_ranges(3, {(0, 1): 0.2, (0, 2): 0.01, (1, 2): 0.3}, np.array([0.7, 0.6, 0.5]), 0.95)
     [(1, 2), (1, 3), (2, 3)]
     """
     above, below = [0] * systems, [0] * systems
     for (i, j), p in adjusted.items():
-        if p is not None and p < 1 - level and better[i] != better[j]:
+        if p is not None and p <= 1 - level + ROUNDING and better[i] != better[j]:
             winner, loser = (i, j) if better[i] > better[j] else (j, i)
             below[winner] += 1
             above[loser] += 1

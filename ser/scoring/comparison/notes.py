@@ -10,7 +10,7 @@ from ser.scoring.comparison.paired import least_p
 from ser.scoring.comparison.positions import ALONE
 from ser.scoring.intervals import FEW_CLUSTERS
 from ser.scoring.schema import few
-from ser.scoring.text import counted, shown
+from ser.scoring.text import counted, p_text
 
 
 def facts(found: Comparison) -> list[str]:
@@ -26,7 +26,7 @@ def facts(found: Comparison) -> list[str]:
         )
     notes.append(
         f"Intervals ({100 * how.level:g} %, percentile) and p (two-sided): bootstrap over {how.unit}s, the"
-        f" same {how.draws:,} draws for all systems, seed {how.seed}; p is not below {shown(least_p(how))}."
+        f" same {how.draws:,} draws for all systems, seed {how.seed}; p is not below {p_text(least_p(how))}."
     )
     if few(min(part.task.clusters for part in found.parts)):
         notes.append(
@@ -74,7 +74,7 @@ def fold_notes(rows: Sequence[Row]) -> list[str]:
     return [
         f"Paired t and {kind} sign flips over {test.folds} folds (mean over seeds in each). Folds share"
         " training data: both tests reject too often.",
-        f"The sign-flip test over {test.folds} folds cannot go below {test.floor:.4g}.",
+        f"The sign-flip test over {test.folds} folds cannot go below {p_text(test.floor, 4)}.",
     ]
 
 

@@ -16,7 +16,7 @@ from ser.scoring.comparison.positions import KINDS, Point
 from ser.scoring.figures import Panel, lines, standalone
 from ser.scoring.schema import Value
 from ser.scoring.table import escaped
-from ser.scoring.text import NOTHING, shown, with_interval
+from ser.scoring.text import NOTHING, p_text, shown, with_interval
 
 CSV_HEADER = (
     "label", "metric", "system", "reference", "seeds", "value", "low", "high", "difference",
@@ -94,11 +94,6 @@ def picture(found: Comparison) -> str:
     return standalone(panels, f"By position in the dialogue: {', '.join(names)}", len(KINDS), names)
 
 
-def p_text(p: float | None) -> str:
-    """``.021``; ``<.001`` for less; ``–`` for none."""
-    return "<.001" if p is not None and p < 0.0005 else shown(p)
-
-
 def _panel(
     title: str,
     y_name: str,
@@ -134,7 +129,7 @@ def _fold_cells(row: Row, metric: str) -> list[str]:
     return [
         row.system, shown(test.difference, metric), shown(test.deviation, metric),
         NOTHING if test.t is None else f"{test.t:.2f}", p_text(test.p_t), p_text(row.p_t_holm),
-        p_text(test.p_flip), p_text(row.p_flip_holm),
+        p_text(test.p_flip, 4), p_text(row.p_flip_holm, 4),
     ]  # fmt: skip
 
 
