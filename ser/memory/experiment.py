@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ser.core.config import Parser, to_plain
 from ser.core.errors import UserError
@@ -147,6 +148,7 @@ class Stage:
     device: torch.device
     meta: Mapping[str, Any] = field(default_factory=dict)
     _language_model: Host | None = None
+    _untrained: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -164,7 +166,9 @@ class Stage:
             # Not for what runs on features: it wants transformers.
             from ser.memory.hosts.audio_lm import load_audio_lm
 
-            found._language_model = load_audio_lm(sources.host, config.language_model, classes, str(device))
+            model = load_audio_lm(sources.host, config.language_model, classes, str(device))
+            found._language_model = model
+            found._untrained = {name: value.clone() for name, value in model.trained_state().items()}
             return found
         metas = {}
         for _, feats in sets.values():
@@ -205,6 +209,7 @@ class Stage:
             shape: of the features, for an encoder.
         """
         if self._language_model is not None:
+            self._language_model.load_trained_state(self._untrained)  # another fold may have trained it
             return self._language_model
         open_upstream: Callable = partial(
             load_upstream, self.meta["upstream"], str(self.device), context=self.meta.get("context", "length")

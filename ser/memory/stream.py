@@ -136,7 +136,8 @@ class Listener:
         turn = conversation.turn + 1 if turn is None else turn
         if turn <= conversation.turn:
             raise UserError(
-                "an utterance out of order, or heard before", value=f"turn {turn} after turn {conversation.turn}",
+                "an utterance out of order, or heard before",
+                value=f"turn {turn} after turn {conversation.turn}",
                 hint="Give utterances in the order in which they were said",
             )  # fmt: skip
         if self.model.history is not None:

@@ -78,6 +78,7 @@ def train_conversations(
     accelerator = make_parallel(config.optimizer.precision)
     if not accelerator.is_main_process:
         get_logger("ser").setLevel("ERROR")  # one process speaks for all
+    seed_everything(seed)  # LoRA takes its first weights when the model is loaded
     stage = Stage.open(config, sources, sets, accelerator.device)
     pending = pending_folds(experiment, folds, stage.fingerprint, seed, only_fold, job, jobs)
     accelerator.wait_for_everyone()
