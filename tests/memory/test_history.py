@@ -91,8 +91,7 @@ def test_a_turn_leaves_the_other_speakers_slot_alone(kind: str) -> None:
     for before, after, speaker in zip(states, states[1:], (1, 0, 1, 0), strict=False):
         for name, value in before.tensors.items():
             assert torch.equal(value[:, 1 - speaker], after.tensors[name][:, 1 - speaker])
-            changed = not torch.equal(value[:, speaker], after.tensors[name][:, speaker])
-            assert changed or name == "persistent"
+            assert not torch.equal(value[:, speaker], after.tensors[name][:, speaker])
     # So each speaker's course is that of a dialogue of their own.
     _, alone = walk(model, "utterance", "ace")
     for name, value in alone[-1].tensors.items():
@@ -215,10 +214,9 @@ def test_equal_parameters_are_nearly_equal() -> None:
     assert all(0.95 * 100_000 < count <= 100_000 for count in counts.values()), counts
 
 
-@pytest.mark.parametrize("tokens", TOKENS)
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_padding_reaches_nothing(kind: str, tokens: str) -> None:
+def test_padding_reaches_nothing(kind: str) -> None:
     """NaN behind an utterance's tokens, of every kind of history and to its state."""
     history = make_model(kind, "frames").history
     lengths, speaker = torch.tensor([5, 2]), torch.tensor([0, 0])
