@@ -92,8 +92,9 @@ def make_set(
     for table, entries in rows.items():
         if entries:
             write_text(data / table, "".join(f"{key} {value}\n" for key, value in sorted(entries.items())))
-    schema = {"corpus": "toy", "release": "1", "licence": "none", "classes": CLASSES, "derived": []}
-    write_yaml(data / "labels.yaml", schema | {"attributes": {"arousal": {"min": -2, "max": 2}}})
+    schema = {"corpus": "toy", "release": "1", "licence": "none", "classes": CLASSES}
+    schema |= {"attributes": {"arousal": {"min": -2, "max": 2}}, "derived": [], "complete": []}
+    write_yaml(data / "labels.yaml", schema)
     write_features(feats, found)
     return data, feats
 
