@@ -39,7 +39,7 @@ def memory(exp):
         write(exp / f"seed{seed}" / f"fold{option('--job')}" / "model.safetensors", content + seed)
     elif "--check-leaks" in sys.argv:
         if behaviour == "leak":
-            print("ser: error: a later utterance changes fold1. It must not.", file=sys.stderr)
+            print("seed0/fold1: a later utterance changes it")
             sys.exit(2)
         print("no leak")
     else:

@@ -1,5 +1,6 @@
 """The stage engine of conversations, egs/TEMPLATE/mal1/mal.sh, with a stand-in for ser."""
 
+import shlex
 import shutil
 
 import pytest
@@ -15,7 +16,7 @@ export SER_CALLER_DIR=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
 exec ./mal.sh --local-data "ser prepare toy" --corpus-home "Toys are at the toy shop." --upstreams fbank \\
   --memory-configs "conf/memory.yaml conf/none.yaml" --ablate-configs conf/memory.yaml \\
-  --where ambiguous=1 --nj 2 -- "$@"
+  --ablations "reset no_reads" --where ambiguous=1 --nj 1 -- "$@"
 """
 
 
@@ -59,42 +60,43 @@ def done(once):
 
 
 def calls_of(recipe, verb):
+    """The calls of a verb that the stand-in was given."""
     return [" ".join(call) for call in recipe.calls() if call[0] == verb]
 
 
+def shown(recipe, *words):
+    """The commands that --dry-run shows, without the name of the program."""
+    run = recipe.run("--dry-run", "--db-root", str(recipe.corpus), *words)
+    assert run.returncode == 0, run.stderr
+    lines = [line for line in run.stdout.splitlines() if line.startswith(" " * 8)]
+    return [" ".join(shlex.split(line)).split("ser ", 1)[-1] for line in lines]
+
+
 def test_one_command_runs_every_stage_in_order(once):
-    _, calls, said, _ = once
+    recipe, calls, said, _ = once
     assert stages_said(said) == ON == stages_redone(said)
-    assert calls[:3] == [
-        f"prepare toy --db-root {once[0].corpus} --out data",
-        "lint data/all --html lint.html --nj 2",
+    assert [call for call in calls if not call.startswith(("score", "benchmark"))] == [
+        f"prepare toy --db-root {recipe.corpus} --out data",
+        "lint data/all --html lint.html --nj 1",
         "extract data/all feats/fbank/all --upstream fbank",
-    ]
-    trained = [call for call in calls if call.startswith("memory-train")]
-    assert sorted(trained) == [
-        f"memory-train --config conf/{name}.yaml --data data/all --feats feats/fbank/all"
-        f" --exp exp/fbank_{name} --seed 0 --nj 2 --job {job}"
-        for name in ("memory", "none")
-        for job in (1, 2)
-    ]
-    predicted = [call for call in calls if call.startswith("memory-predict")]
-    assert predicted == [
+        *(
+            f"memory-train --config conf/{name}.yaml --data data/all --feats feats/fbank/all"
+            f" --exp exp/fbank_{name} --seed 0 --nj 1 --job 1"
+            for name in ("memory", "none")
+        ),
         "memory-predict exp/fbank_memory",
         "memory-predict exp/fbank_none",
         "memory-predict exp/fbank_memory --check-leaks",
-        *(
-            f"memory-predict exp/fbank_memory --ablate {name} --into exp/fbank_memory-{name}"
-            for name in ABLATIONS
-        ),
+        "memory-predict exp/fbank_memory --ablate reset --into exp/fbank_memory-reset",
+        "memory-predict exp/fbank_memory --ablate no_reads --into exp/fbank_memory-no_reads",
     ]
     assert "no leak\n" in said and "the comparison\n" in said and "the table\n" in said
 
 
 def test_everything_is_scored_over_dialogues_and_compared_with_the_first(once):
     _, calls, _, _ = once
-    systems = ["exp/fbank_memory", *(f"exp/fbank_memory-{name}" for name in ABLATIONS), "exp/fbank_none"]
-    scored = [call for call in calls if call.startswith("score")]
-    assert sorted(scored) == sorted(
+    systems = [f"exp/fbank_{name}" for name in ("memory", "memory-reset", "memory-no_reads", "none")]
+    assert sorted(call for call in calls if call.startswith("score")) == sorted(
         f"score {system} --data data/all --set test --cluster dialogue" for system in systems
     )
     [table] = [call for call in calls if call.startswith("benchmark table")]
@@ -112,118 +114,110 @@ def test_second_run_does_nothing(done):
     assert run.stdout.count(": up to date") == 7
 
 
-def test_one_more_ablation_is_all_that_is_done(done):
-    done.run("--ablations", "no_reads reset")
-    assert not [call for call in done.calls() if call[0].startswith("memory")]
-    (done.path / "exp/fbank_memory-reset/info.yaml").unlink()
-    done.run()
-    assert calls_of(done, "memory-predict") == [
-        "memory-predict exp/fbank_memory --ablate reset --into exp/fbank_memory-reset"
+def test_one_more_ablation_is_all_that_is_predicted(done):
+    run = done.run("--ablations", "reset shuffled")
+    assert run.returncode == 0, run.stderr
+    assert [call for call in done.calls() if call[0].startswith("memory")] == [
+        ["memory-predict", "exp/fbank_memory", "--ablate", "shuffled", "--into", "exp/fbank_memory-shuffled"]
     ]
+    assert stages_redone(run.stdout) == ["ablate", "score"]
 
 
-def test_another_configuration_is_trained_again_and_its_ablations_with_it(done):
-    (done.path / "conf/memory.yaml").write_text("history:\n  kind: memory\nmemory:\n  depth: 3\n")
-    run = done.run("--seeds", "0 1")
-    assert run.returncode == 0, run.stderr
-    assert stages_redone(run.stdout) == ["train", "predict", "ablate", "score"]
-    run = done.run("--seeds", "1", "--train-options", "--lr 2")
-    assert run.returncode == 0, run.stderr
+def test_what_changes_a_model_changes_its_ablations(done):
+    assert done.run("--seeds", "0 1", "--stop-stage", "ablate").returncode == 0
+    run = done.run("--seeds", "1", "--train-options", "--lr 2", "--stop-stage", "ablate")
+    assert stages_redone(run.stdout) == ["train", "predict", "ablate"]
     for name in ("fbank_memory", "fbank_memory-reset"):
         assert [path.name for path in (done.path / "exp" / name).glob("seed*")] == ["seed1"]
 
 
-def test_nothing_is_ablated_where_nothing_is_named(fresh):
-    options = ("--ablate-configs", "", "--memory-configs", "conf/memory.yaml", "--where", "")
-    run = fresh.run("--db-root", str(fresh.corpus), *options)
-    assert run.returncode == 0, run.stderr
-    assert stages_said(run.stdout) == [name for name in ON if name != "ablate"]
-    assert not (fresh.path / "comparison").exists()  # one system has nothing to be compared with
-    assert "stage 6 ablate is off in this recipe" in fresh.run("--stage", "6", *options).stderr
+def test_nothing_is_ablated_or_compared_where_there_is_nothing_to(fresh):
+    words = ("--ablate-configs", "", "--memory-configs", "conf/memory.yaml")
+    assert not [command for command in shown(fresh, *words) if "--ablate" in command or "compare" in command]
+    assert "stage 6 ablate is off in this recipe" in fresh.run("--stage", "6", *words).stderr
+
+
+def test_all_ablations_unless_some_are_named(fresh):
+    run_sh = fresh.path / "run.sh"
+    run_sh.write_text(run_sh.read_text().replace('--ablations "reset no_reads"', ""))
+    commands = shown(fresh)
+    assert [command for command in commands if "--ablate" in command] == [
+        f"memory-predict exp/fbank_memory --ablate {name} --into exp/fbank_memory-{name}"
+        for name in ABLATIONS
+    ]
+    assert next(command for command in commands if "compare" in command).count("exp/fbank_") == 9
 
 
 def test_language_models_beside_encoders(fresh):
     hosts = ("--hosts", "models/tiny Qwen/Qwen2-Audio-7B", "--host-configs", "conf/word.yaml conf/none.yaml")
-    options = (*hosts, "--ablate-configs", "conf/word.yaml", "--ablations", "reset", "--where", "")
-    run = fresh.run("--db-root", str(fresh.corpus), *options)
-    assert run.returncode == 0, run.stderr
-    trained = [call for call in calls_of(fresh, "memory-train") if "--host" in call]
-    assert trained == [
+    commands = shown(fresh, *hosts, "--ablate-configs", "conf/word.yaml", "--ablations", "reset", "--nj", "4")
+    assert [command for command in commands if "--host " in command] == [
         f"memory-train --config conf/{conf}.yaml --host {host} --data data/all --exp exp/{tag}_{conf}"
-        " --seed 0 --nj 1 --job 1"
+        " --seed 0 --nj 1 --job JOB"
         for tag, host in (("tiny", fresh.path / "models/tiny"), ("Qwen2-Audio-7B", "Qwen/Qwen2-Audio-7B"))
         for conf in ("word", "none")
     ]
-    assert [call for call in calls_of(fresh, "memory-predict") if "--ablate" in call] == [
+    assert [command for command in commands if "--ablate" in command] == [
         f"memory-predict exp/{tag}_word --ablate reset --into exp/{tag}_word-reset"
         for tag in ("tiny", "Qwen2-Audio-7B")
     ]
-    compared = [call for call in calls_of(fresh, "benchmark") if "compare" in call]
-    assert [call.split("--out ")[1] for call in compared] == [
+    compared = [command for command in commands if "compare" in command and "--where" not in command]
+    assert [command.split("--out ")[1] for command in compared] == [
         f"comparison/{tag}" for tag in ("fbank", "tiny", "Qwen2-Audio-7B")
     ]
-    [table] = [call for call in fresh.calls() if call[:2] == ["benchmark", "table"]]
-    assert not [word for word in table if str(fresh.home) in word]
-    (fresh.path / "models/tiny/config.json").write_text("{ }")
-    run = fresh.run(*options)
-    assert "checkpoint of tiny/config.json changed" in run.stdout
-    again = [call for call in fresh.calls() if call[0].startswith("memory")]
-    assert again and all("tiny" in " ".join(call) for call in again)
 
 
-def test_language_models_alone(fresh):
-    words = ("--upstreams", "", "--hosts", "models/tiny", "--host-configs", "conf/word.yaml")
-    run = fresh.run("--db-root", str(fresh.corpus), *words, "--ablate-configs", "")
+def test_language_models_alone_and_no_folder_of_theirs_in_the_table(fresh):
+    host = ("--hosts", str(fresh.path / "models/tiny"), "--host-configs", "conf/word.yaml")
+    words = ("--upstreams", "", *host, "--ablate-configs", "")
+    run = fresh.run("--db-root", str(fresh.corpus), *words)
     assert run.returncode == 0, run.stderr
     assert fresh.verbs() == ["prepare", "lint", "memory-train", "memory-predict", "score", "benchmark"]
+    [table] = [call for call in fresh.calls() if call[0] == "benchmark"]
+    assert "--hosts <folder>/tiny" in " ".join(table)
+    assert not [word for word in table if str(fresh.home) in word]
+    (fresh.path / "models/tiny/config.json").write_text("{ }")
+    run = fresh.run(*words, "--stage", "train", "--stop-stage", "train")
+    assert "checkpoint of tiny/config.json changed" in run.stdout
+    assert stages_redone(run.stdout) == ["train"]
 
 
 def test_train_validation_and_test_sets(fresh):
-    sets = "train validation test1 test2"
     hosts = ("--hosts", "models/tiny", "--host-configs", "conf/word.yaml", "--where", "")
-    words = ("--db-root", str(fresh.corpus), "--data-sets", sets, *hosts)
-    run = fresh.run(*words, FAKE_SETS=sets)
-    assert run.returncode == 0, run.stderr
-    trained = calls_of(fresh, "memory-train")
+    commands = shown(fresh, "--data-sets", "train validation test1 test2", *hosts)
+    trained = [command for command in commands if command.startswith("memory-train")]
     tests = "--test-data [data/test1,data/test2]"
     assert f"--validation-feats feats/fbank/validation {tests} --test-feats [feats/fbank/test1" in trained[0]
-    assert (
-        f"--host {fresh.path}/models/tiny --data data/train --validation-data data/validation {tests}"
-        in (trained[-1])
-    )
-    compared = [call for call in calls_of(fresh, "benchmark") if "compare" in call]
-    assert [call.split("--data ")[1] for call in compared] == [
+    sets = f"--data data/train --validation-data data/validation {tests}"
+    assert f"--host {fresh.path}/models/tiny {sets}" in trained[-1]
+    compared = [command for command in commands if "compare" in command]
+    assert [command.split("--data ")[1] for command in compared] == [
         f"data/{name} --set {name} --cluster dialogue --out comparison/fbank_{name}"
         for name in ("test1", "test2")
     ]
 
 
-def test_a_leak_stops_the_recipe(fresh):
-    run = fresh.run("--db-root", str(fresh.corpus), FAKE_MEMORY_PREDICT="leak")
+def test_a_leak_stops_the_recipe(done):
+    run = done.run("--stage", "ablate", "--force", FAKE_MEMORY_PREDICT="leak")
     assert run.returncode == 2
     assert "stage 6 ablate failed at fbank_memory/leaks" in run.stderr
-    assert "likely cause: a later utterance changes fold1." in run.stderr
+    assert "    seed0/fold1: a later utterance changes it" in run.stderr
     assert "./run.sh --stage 6" in run.stderr
 
 
-def test_frames_are_an_input_where_a_configuration_reads_them(fresh):
-    (fresh.path / "conf/none.yaml").write_text("host:\n  tokens: frames\n")
-    run = fresh.run("--db-root", str(fresh.corpus))
-    assert run.returncode == 2
-    assert 'stage 3 keeps with --extract-options "--frames-layers <layer>"' in run.stderr
-    kept = ("--extract-options", "--frames-layers 0")
-    assert fresh.run("--db-root", str(fresh.corpus), *kept).returncode == 0
-    (fresh.path / "feats/fbank/all/frames_layer0.scp").write_text("other\n")
-    run = fresh.run(*kept, "--stage", "train", "--stop-stage", "train")
-    assert "feats/fbank/all/frames_layer0.scp changed" in run.stdout
+def test_frames_are_an_input_where_a_configuration_reads_them(done):
+    (done.path / "conf/none.yaml").write_text("encoder:\n  tokens: frames\n")
+    told = done.run("--db-root", str(done.corpus)).stderr
+    assert 'stage 3 keeps with --extract-options "--frames-layers <layer>"' in told
+    kept = ("--extract-options", "--frames-layers 0", "--stop-stage", "train")
+    assert done.run(*kept).returncode == 0
+    (done.path / "feats/fbank/all/frames_layer0.scp").write_text("other\n")
+    assert "feats/fbank/all/frames_layer0.scp changed" in done.run(*kept, "--stage", "train").stdout
 
 
 def test_dry_run_does_nothing(fresh):
     before = sorted(fresh.path.rglob("*"))
-    run = fresh.run("--dry-run", "--db-root", str(fresh.corpus))
-    assert run.returncode == 0, run.stderr
-    for words in ("memory-train", "memory-predict", "--ablate reset", "benchmark table", "benchmark compare"):
-        assert words in run.stdout
+    assert shown(fresh)
     assert sorted(fresh.path.rglob("*")) == before
 
 
@@ -240,7 +234,7 @@ def test_dry_run_does_nothing(fresh):
         (("--host-configs", "conf/x.yaml"), "--host-configs: there is no file 'conf/x.yaml'"),
         (("--ablate-configs", "conf/word.yaml"), "--ablate-configs: 'conf/word.yaml' is none of"),
         (("--ablations", "no_read"), "--ablations: 'no_read' is none of no_reads, no_writes"),
-        (("--cluster", "turn"), "--cluster is dialogue or speaker, not 'turn'"),
+        (("--cluster", "turn"), "--cluster is dialogue, speaker or session, not 'turn'"),
         (("--where", "ambiguous"), "--where: 'ambiguous' is not <table>=<value>"),
         (("--stage", "benchmark"), "there is no stage 'benchmark'. Stages: data lint extract train"),
         (("--memory-config", "x"), "unknown option --memory-config, did you mean --memory-configs"),

@@ -60,12 +60,12 @@ What it is run on:
   --lint-options \"...\"        for 'ser lint'
   --extract-options \"...\"     for 'ser extract': --frames-layers 0, for configurations with tokens: frames
   --train-options \"...\"       for 'ser memory-train', over the configuration
-  --predict-options \"...\"     for 'ser memory-predict', ablations and leak checks too
+  --predict-options \"...\"     for 'ser memory-predict', also of ablations: --generate
 
 What is shown of it:
   --ablate-configs \"A B\"      those of the configurations whose experiments are predicted again with an intervention
   --ablations \"A B\"           which: no_reads no_writes reset no_momentum no_forgetting shuffled other_dialogue
-  --cluster WHAT              intervals and tests are over dialogue or speaker
+  --cluster WHAT              intervals and tests are over dialogue, speaker or session
   --where \"TABLE=VALUE\"       compare also where utt2<table> has that value: ambiguous=1; several are compared apart
   --score-options \"...\"       for 'ser score': --draws 1000
 
@@ -148,7 +148,7 @@ check_shown() { # what stages 6 and 7 are asked for
     [[ " no_reads no_writes reset no_momentum no_forgetting shuffled other_dialogue " == *" $word "* ]] ||
       die "--ablations: '$word' is none of no_reads, no_writes, reset, no_momentum, no_forgetting, shuffled, other_dialogue."
   done
-  [[ $cluster == dialogue || $cluster == speaker ]] || die "--cluster is dialogue or speaker, not '$cluster'."
+  [[ $cluster =~ ^(dialogue|speaker|session)$ ]] || die "--cluster is dialogue, speaker or session, not '$cluster'."
   for word in ${where_words[@]+"${where_words[@]}"}; do
     [[ $word =~ ^[A-Za-z0-9_-]+=[A-Za-z0-9_.-]+$ ]] || die "--where: '$word' is not <table>=<value>, such as ambiguous=1."
   done

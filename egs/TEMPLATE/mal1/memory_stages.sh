@@ -61,7 +61,7 @@ find_leaks() { # tag config experiment [what notes its inputs]
   from_models "${4:-from_features}" "$1" "$3"
   promise "$log"
   if todo; then
-    work "run.sh --show" "$log" ser memory-predict "$3" --check-leaks ${predict_words[@]+"${predict_words[@]}"}
+    work "run.sh --show" "$log" ser memory-predict "$3" --check-leaks
     item_end
   fi
 }
