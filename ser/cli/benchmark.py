@@ -1,5 +1,6 @@
 """``ser benchmark table|matrix``: scored experiments -> RESULTS.md, results.csv, report.html.
 
+``ser benchmark compare``: paired tests of systems against a reference, on the same utterances.
 ``ser benchmark speakers``: speaker-dependent against speaker-independent training, a curve.
 """
 
@@ -10,12 +11,18 @@ from pathlib import Path
 
 from ser.core.config import Parser
 from ser.core.errors import UserError
+from ser.scoring.clusters import SPEAKER
+from ser.scoring.comparison.compare import compare
+from ser.scoring.comparison.pages import write_comparison
+from ser.scoring.intervals import LEVEL
 from ser.scoring.matrix import write_matrix
 from ser.scoring.report import write_results
+from ser.scoring.schema import Bootstrap
 
 USAGES = {
     "table": "ser benchmark table EXPERIMENT ... --out DIR",
     "matrix": "ser benchmark matrix SCORES_JSON ... --out DIR",
+    "compare": "ser benchmark compare REFERENCE EXPERIMENT ... --data DATA --out DIR",
     "speakers": "ser benchmark speakers --config CONF --data [A, B] --feats [A, B] --speakers 4,8 --out DIR",
 }
 
@@ -59,12 +66,55 @@ def main(argv: list[str]) -> None:
     if argv[0] == "speakers":
         _speakers(argv[1:])
         return
+    if argv[0] == "compare":
+        _compare(argv)
+        return
     options = make_parser(argv[0]).parse_args(argv[1:])
     command = options.command or shlex.join(["ser", "benchmark", *argv])
     if argv[0] == "table":
         text, files = write_results(options.experiments, options.out, options.title, command, options.quoted)
     else:
         text, files = write_matrix(options.scores, options.out, options.title, command)
+    print(text)
+    for path in files:
+        print(path)
+
+
+def _compare(argv: list[str]) -> None:
+    """Paired tests against a reference."""
+    parser = Parser(
+        prog="ser benchmark compare",
+        description="Compare experiments with a reference on the same utterances: differences with intervals,"
+        " p by Holm, ranks with ties, tests over folds, and the metric by position in the dialogue. Writes"
+        " comparison.md and comparison.csv, and where the data has utt2turn positions.csv and positions.svg.",
+    )
+    parser.add_argument("reference", type=Path, help="exp/<experiment> that the others are compared with")
+    parser.add_argument("experiments", type=Path, nargs="+", help="predicted on the same data directory")
+    parser.add_argument("--data", type=Path, required=True, help="data directory that was predicted")
+    parser.add_argument("--set", type=str, help="folder of the predictions, as in 'ser score'")
+    parser.add_argument("--cluster", default=SPEAKER, help="bootstrap over speaker, dialogue or session")
+    parser.add_argument(
+        "--where",
+        type=str,
+        nargs="*",
+        default=[],
+        help="TABLE=VALUE: only utterances whose utt2TABLE is that",
+    )
+    parser.add_argument(
+        "--metric", type=str, nargs="*", default=[], help="UAR, WA, O-CCC ...; by default each label's first"
+    )
+    parser.add_argument("--draws", type=int, default=1000, help="draws of the bootstrap")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--command", type=str, help="what comparison.md names as the command that makes it")
+    options = parser.parse_args(argv[1:])
+    found = compare(
+        [options.reference, *options.experiments], options.data, options.set,
+        Bootstrap(options.draws, options.seed, LEVEL, options.cluster), options.where, options.metric,
+    )  # fmt: skip
+    text, files = write_comparison(
+        found, options.out, options.command or shlex.join(["ser", "benchmark", *argv])
+    )
     print(text)
     for path in files:
         print(path)

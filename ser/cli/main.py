@@ -9,7 +9,7 @@ import ser
 from ser.core import log
 from ser.core.errors import UserError
 
-# Verb -> what it does. The module is ser.cli.<verb>, imported only when asked for, so that
+# Verb -> what it does. The module is ser.cli.<verb>, - as _, imported only when asked for, so that
 # ``ser --help`` does not wait for torch.
 VERBS = {
     "prepare": "raw corpus -> data directories; validate, fix, subset, split, combine, copy",
@@ -27,11 +27,10 @@ VERBS = {
     "adapt": "trained experiment -> models adapted to the test speakers by similar training speakers",
     "calibrate": "predictions -> predictions with similar speakers' label distribution (PLDC)",
     "fuse": "predictions of several experiments -> one experiment, with weights chosen on validation",
+    "memory-train": "conversations -> trained experiment: features or audio language model, with memory",
+    "memory-predict": "trained experiment -> predictions, turn by turn; ablations at test time; leak checks",
     "benchmark": "experiments -> RESULTS.md, results.csv, report.html; matrix: training by test corpus",
 }
-
-# Verbs of the design that later releases fill; named here so that nobody takes their names.
-RESERVED = ("memory-train", "memory-predict")
 
 
 def usage() -> str:
@@ -44,7 +43,7 @@ def usage() -> str:
         "",
     ]
     lines += [f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items()]
-    lines += ["", "'ser VERB --help' tells a verb's options.", f"Not in this release: {', '.join(RESERVED)}."]
+    lines += ["", "'ser VERB --help' tells a verb's options."]
     return "\n".join(lines)
 
 
@@ -61,11 +60,9 @@ def dispatch(argv: list[str]) -> None:
         print(ser.__version__)
         return
     verb = argv[0]
-    if verb in RESERVED:
-        raise UserError(f"'{verb}' is planned and not in release {ser.__version__}", hint="See 'ser --help'")
     if verb not in VERBS:
         raise UserError("no such verb", value=verb, hint="See 'ser --help'")
-    importlib.import_module(f"ser.cli.{verb}").main(argv[1:])
+    importlib.import_module(f"ser.cli.{verb.replace('-', '_')}").main(argv[1:])
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from jsonargparse import Namespace
 from ser.core.config import Parser
 from ser.core.errors import UserError
 from ser.scoring.card import make_card, write_card
+from ser.scoring.clusters import SPEAKER
 from ser.scoring.score import score_experiment
 from ser.scoring.summary import summary
 
@@ -36,6 +37,10 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--draws", type=int, default=1000, help="draws of the bootstrap")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
+    parser.add_argument(
+        "--cluster", default=SPEAKER, help="intervals over each speaker, dialogue (utt2dialogue) or session"
+        " (utt2session)",
+    )  # fmt: skip
     other = parser.add_argument_group("with --model")
     other.add_argument("--feats", type=Path, help="features of the data; extracted when not given")
     other.add_argument("--mapping", type=Path, help="which names mean the same; see docs/cross_corpus.md")
@@ -58,7 +63,9 @@ def main(argv: list[str]) -> None:
     given = [name for name in OF_CROSS if options[name]]
     if given:
         raise UserError("an option for --model", value=f"--{given[0].replace('_', '-')}", hint="Add --model")
-    outcome = score_experiment(options.experiment, options.data, options.set, options.draws, options.seed)
+    outcome = score_experiment(
+        options.experiment, options.data, options.set, options.draws, options.seed, options.cluster
+    )
     if outcome.scores is None:
         print(f"{options.data} has no labels: not scored, written as the challenge's submission")
     else:
@@ -80,7 +87,7 @@ def _score_on_another_corpus(options: Namespace) -> None:
     )
     path, scores = score_cross(
         options.model, folder, options.data, options.mapping, options.draws, options.seed,
-        options.allow_unshared,
+        options.allow_unshared, options.cluster,
     )  # fmt: skip
     card = write_card(options.model, make_card(options.model, {}))
     print("\n".join([summary(scores), *mapping_notes(scores), *map(str, [path, *card])]))

@@ -41,7 +41,7 @@ class PooledFeatures:
         self._readers: list[list[ArkReader]] = []
         self._place: list[tuple[int, str]] = []
         for number, (folder, utterances) in enumerate(folders.items()):
-            self._readers.append([_open(folder / name, utterances) for name in names])
+            self._readers.append([open_features(folder / name, utterances) for name in names])
             self._place += [(number, utterance) for utterance in utterances]
         part, first = self._place[0]
         self.shape = (statistics, *np.asarray(self._readers[part][0][first]).shape)
@@ -91,7 +91,7 @@ class PooledFeatures:
         return torch.from_numpy(result)
 
 
-def _open(scp: Path, utterances: Sequence[str]) -> ArkReader:
+def open_features(scp: Path, utterances: Sequence[str]) -> ArkReader:
     """A reader that is known to have every utterance."""
     if not scp.is_file():
         raise UserError("no such features", file=scp, hint="Run stage 3 (extract)")

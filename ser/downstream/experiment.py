@@ -20,8 +20,8 @@ from ser.downstream.finetune.config import FinetuneConfig
 if TYPE_CHECKING:
     from ser.upstream.base import Upstream
 
-# Keys of config.yaml, by which the two kinds of experiment are told apart.
-TRAINED, FINE_TUNED = "train", "finetune"
+# Keys of config.yaml, by which the kinds of experiment are told apart; the last is of ser.memory.
+TRAINED, FINE_TUNED, CONVERSATION = "train", "finetune", "conversation"
 
 
 @dataclass
@@ -183,6 +183,11 @@ class Experiment:
     def load_config(self) -> tuple[TrainConfig | FinetuneConfig, Sources | AudioSources]:
         """The resolved configuration that ``save_config`` wrote."""
         saved = read_yaml(self.path / "config.yaml")
+        if CONVERSATION in saved:
+            raise UserError(
+                "an experiment on conversations", file=self.path,
+                hint="Use 'ser memory-predict', or ser.memory.stream from Python",
+            )  # fmt: skip
         parser = Parser(prog="ser predict")
         name = FINE_TUNED if FINE_TUNED in saved else TRAINED
         config, sources = KINDS[name]

@@ -145,7 +145,7 @@ class Recogniser:
             )
         hop = window if hop is None else hop
         if isinstance(audio, np.ndarray):
-            groups: Iterable[list[Heard]] = _samples_in_groups(audio, rate, self._rate, window, hop)
+            groups: Iterable[list[Heard]] = samples_in_groups(audio, rate, self._rate, window, hop)
         else:
             groups = (_read(group, self._rate) for group in grouped(windows_of(Path(audio), window, hop)))
         found = []
@@ -166,19 +166,11 @@ class Recogniser:
         if not windows:
             return []
         names, attributes = self.ensemble.classes, self.ensemble.attributes
-        found = []
-        for window, row in zip(windows, self.ensemble.predict(features).tolist(), strict=True):
-            probabilities = dict(zip(names, row, strict=False))
-            found.append(
-                Recognition(
-                    window.start,
-                    window.end,
-                    max(probabilities, key=probabilities.__getitem__, default=None),
-                    probabilities,
-                    dict(zip(attributes, row[len(names) :], strict=True)),
-                )
-            )
-        return found
+        rows = self.ensemble.predict(features).tolist()
+        return [
+            as_recognition(window.start, window.end, row, names, attributes)
+            for window, row in zip(windows, rows, strict=True)
+        ]
 
     @property
     def _rate(self) -> int:
@@ -227,6 +219,16 @@ class Recogniser:
 Heard = tuple[Window, np.ndarray | str]
 
 
+def as_recognition(
+    start: float, end: float, row: Sequence[float], classes: Sequence[str], attributes: Iterable[str]
+) -> Recognition:
+    """Predictions ``(K + A,)`` of a stretch of audio, by name."""
+    probabilities = dict(zip(classes, row, strict=False))
+    label = max(probabilities, key=probabilities.__getitem__, default=None)
+    values = dict(zip(attributes, row[len(classes) :], strict=True))
+    return Recognition(start, end, label, probabilities, values)
+
+
 def average(found: Sequence[Recognition]) -> Recognition:
     """Windows of one file as one: the mean of probabilities and attributes, weighted by duration."""
     weights = np.array([each.end - each.start for each in found], dtype=float)
@@ -270,7 +272,7 @@ def _read(group: list[Window], rate: int) -> list[Heard]:
     return heard
 
 
-def _samples_in_groups(
+def samples_in_groups(
     samples: np.ndarray, rate: int | None, wanted: int, window: float, hop: float
 ) -> Iterator[list[Heard]]:
     """Samples in memory, as ``_read`` gives those of a file, a window a group."""

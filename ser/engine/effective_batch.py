@@ -79,11 +79,22 @@ def gather_vectors(
     device = accelerator.device
     own = torch.cat(parts) if parts else torch.zeros(0, dim, device=device)
     rows = torch.cat([micro.rows for micro in mine]) if mine else torch.zeros(0, dtype=torch.int64)
-    rows = rows.to(device)
-    vectors = torch.zeros(size, dim, device=device)
+    return gather_rows(own, rows.to(device), size, accelerator)
+
+
+def gather_rows(own: Tensor, rows: Tensor, size: int, accelerator: Accelerator) -> Tensor:
+    """All processes' rows ``(B, D)``, the same in every process; gradients flow back into this one's.
+
+    Args:
+        own: this process's n rows, ``(n, D)``.
+        rows: their places, ``(n,)``; all processes' together are 0 to B - 1, each once.
+        size: B.
+        accelerator: knows the other processes.
+    """
+    found = own.new_zeros(size, own.shape[1])
     if accelerator.num_processes > 1:
-        vectors = _from_all(vectors, rows, own.detach(), accelerator)
-    return vectors.index_copy(0, rows, own)
+        found = _from_all(found.detach(), rows, own.detach(), accelerator)
+    return found.index_copy(0, rows, own)
 
 
 def backward(loss: Tensor, encoder: Sequence[nn.Parameter], accelerator: Accelerator) -> None:

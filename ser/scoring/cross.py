@@ -18,6 +18,7 @@ from ser.data.arks import ArkReader
 from ser.data.datadir import DataDir
 from ser.data.labels import CLASS_LABEL, Range
 from ser.scoring import schema
+from ser.scoring.clusters import SPEAKER, check_unit
 from ser.scoring.intervals import LEVEL
 from ser.scoring.mapping import Mapping, SharedClasses, rescale, shared_attributes
 from ser.scoring.predictions import Columns, ExperimentPredictions, Predictions
@@ -52,6 +53,7 @@ def score_cross(
     draws: int = 1000,
     seed: int = 0,
     allow_unshared: bool = False,
+    cluster: str = SPEAKER,
 ) -> tuple[Path, schema.Scores]:
     """Score predictions for another corpus, and write scores.json beside them.
 
@@ -60,22 +62,24 @@ def score_cross(
         folder: exp/<tag>/cross/<corpus>/<set>, with models.yaml and seed<k>/pred.scp.
         data_dir: what was predicted.
         mapping_file: names of classes and attributes; the package's mapping.yaml by default.
-        draws: of the bootstrap over speakers.
+        draws: of the bootstrap.
         seed: of the draws.
         allow_unshared: write scores.json without scores where the two have nothing in common.
+        cluster: what a draw takes whole: ``speaker``, ``dialogue`` or ``session``.
 
     Raises:
         UserError: when nothing is shared, or predictions are not those of the data.
     """
     if draws < 1:
         raise UserError("--draws must be at least 1", value=draws)
+    check_unit(cluster)
     data, info, models = DataDir.load(data_dir), read_info(experiment), read_yaml(folder / "models.yaml")
     columns = Columns(models["classes"], models["attributes"])
     common = what_is_common(columns, info, data, Mapping.read(mapping_file), experiment)
     if not allow_unshared:
         refuse_unshared(common, columns, data, experiment)
     found = mapped_predictions(folder, models, columns, common, data, experiment)
-    how = schema.Bootstrap(draws, seed, LEVEL, "speaker")
+    how = schema.Bootstrap(draws, seed, LEVEL, cluster)
     scores = make_scores(experiment, mapped_data(data, common), data.path.name, found, how)
     scores.info |= {
         "protocol": f"cross-corpus, trained on {info['corpus']}",

@@ -1,4 +1,4 @@
-"""Pictures that stand alone, as SVG files: scatter plots and lines with bands. Light and dark, no network."""
+"""Pictures that stand alone, as SVG files: scatter plots and lines with bands. Light, dark, no network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ text { fill: var(--muted); } text.title { fill: var(--ink); font-weight: 600; }
 .band { fill: var(--accent); fill-opacity: .15; }
 .reference { stroke: var(--warm); fill: none; stroke-dasharray: 5 4; }
 </style>"""
+# Colours of several systems; after eight they begin again, dashed.
+SERIES = ("#1f5f8b", "#b3532a", "#2e7d4f", "#7a4fa3", "#8a6d00", "#a3345f", "#5a5e66", "#0f7f7f")
+SERIES_DARK = ("#6fb3e0", "#e08a5c", "#6cc491", "#b79be0", "#d4b94a", "#e389ab", "#b0b4bb", "#5fd0d0")
 WIDTH, HEIGHT = 320.0, 260.0
+LEGEND_LINE = 20.0
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 14.0, 40.0, 42.0
 
 
@@ -126,24 +130,107 @@ def line(
     return Panel(title, note, x_name, y_name, "".join(parts), x, y, names)
 
 
-def standalone(panels: Sequence[Panel], label: str, columns: int = 0) -> str:
+def lines(
+    title: str,
+    note: str,
+    x_name: str,
+    y_name: str,
+    ticks: Sequence[str],
+    series: Sequence[Sequence[tuple[float, float, float] | None]],
+    level: float | None = None,
+) -> Panel:
+    """A panel with one line in a band for each of several systems.
+
+    Args:
+        title: above it.
+        note: under the title.
+        x_name: of the axis below.
+        y_name: of the axis on the left.
+        ticks: names of the points, evenly spaced.
+        series: for each system, (value, low, high) at each point; None where it has none. An empty one keeps
+            its colour for the next panel.
+        level: drawn dashed, as 0 under differences.
+    """
+    x = Scale(0, max(len(ticks) - 1, 1), 1, WIDTH - LEFT - RIGHT)
+    known = [[(i, point) for i, point in enumerate(each) if point is not None] for each in series]
+    levels = [] if level is None else [level]
+    y = vertical([*levels, *(value for each in known for _, point in each for value in point)])
+    parts = [
+        f'<path class="reference" d="M{_path([place(x, y, i, v) for i in (x.low, x.high)])}"/>'
+        for v in levels
+    ]
+    for number, each in enumerate(known):
+        edge = [place(x, y, i, point[1]) for i, point in each]
+        edge += [place(x, y, i, point[2]) for i, point in reversed(each)]
+        middle = [place(x, y, i, point[0]) for i, point in each]
+        if middle:
+            parts.append(
+                f'<g class="{_series_class(number)}"><path class="band" d="M{_path(edge)}Z"/>'
+                f'<path class="line" d="M{_path(middle)}"/>'
+            )
+            for (px, py), (i, (value, low, high)) in zip(middle, each, strict=True):
+                text = f"{escape(ticks[i])}: {value:.3f} ({low:.3f} to {high:.3f})"
+                parts.append(f'<circle class="dot" cx="{px:.1f}" cy="{py:.1f}" r="3">')
+                parts.append(f"<title>{text}</title></circle>")
+            parts.append("</g>")
+    names = [(float(i), name) for i, name in enumerate(ticks)]
+    return Panel(title, note, x_name, y_name, "".join(parts), x, y, names)
+
+
+def standalone(panels: Sequence[Panel], label: str, columns: int = 0, legend: Sequence[str] = ()) -> str:
     """An SVG file with panels side by side; the same panels give the same bytes.
 
     Args:
         panels: from left to right, and then from the top down.
         label: what it shows, for those who hear it.
         columns: panels a row; 0 for all in one.
+        legend: names of the systems of ``lines``, in their order.
     """
     columns = columns or len(panels)
     width, height = WIDTH * columns, HEIGHT * -(-len(panels) // columns)
+    style, names, top = STYLE, "", height
+    if legend:
+        style, names = STYLE + _series_style(len(legend)), _legend(legend, top)
+        height += LEGEND_LINE * len(legend) + 10
     body = "".join(
         f'<g transform="translate({i % columns * WIDTH:g} {i // columns * HEIGHT:g})">{_drawn(panel)}</g>'
         for i, panel in enumerate(panels)
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}"'
-        f' height="{height:g}" role="img" aria-label="{escape(label, quote=True)}">{STYLE}{body}</svg>\n'
+        f' height="{height:g}" role="img" aria-label="{escape(label, quote=True)}">'
+        f"{style}{body}{names}</svg>\n"
     )
+
+
+def _series_class(number: int) -> str:
+    """The class of a system's marks."""
+    dashed = " dashed" if number >= len(SERIES) else ""
+    return f"series s{number % len(SERIES)}{dashed}"
+
+
+def _series_style(number: int) -> str:
+    """Colours of so many systems; each mark takes those of its group."""
+    used = range(min(number, len(SERIES)))
+    light = " ".join(f".s{i} {{ --accent: {SERIES[i]}; }}" for i in used)
+    dark = " ".join(f".s{i} {{ --accent: {SERIES_DARK[i]}; }}" for i in used)
+    return (
+        f"<style>{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n"
+        ".series .band { fill-opacity: .1; } .reference { stroke: var(--muted); }"
+        " .dashed .line { stroke-dasharray: 3 3; }</style>"
+    )
+
+
+def _legend(names: Sequence[str], top: float) -> str:
+    """A line for each system under the panels."""
+    rows = []
+    for number, name in enumerate(names):
+        at = top + LEGEND_LINE * (number + 0.5)
+        rows.append(
+            f'<g class="{_series_class(number)}"><path class="line" d="M{LEFT:g} {at:g}h24"/>'
+            f'<text x="{LEFT + 32:g}" y="{at + 4:g}">{escape(name)}</text></g>'
+        )
+    return "".join(rows)
 
 
 def _drawn(panel: Panel) -> str:

@@ -2,7 +2,8 @@
 
 A group's scores are those of its utterances alone, with the same bootstrap over speakers. Two groups
 share no speaker as a rule, so the difference is bootstrapped as that of two samples (Efron & Tibshirani
-1993, section 8.3): each draw takes speakers of the one and, independently, of the other.
+1993, section 8.3): each draw takes speakers of the one and, independently, of the other. Where they share
+some, as groups of a dialogue's speakers share the dialogue, each draw is of both at once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ser.core.errors import UserError
 from ser.data.datadir import DataDir, as_number
 from ser.data.table import line_of
 from ser.scoring import schema
+from ser.scoring.clusters import SPEAKER
 from ser.scoring.intervals import bootstrap
 from ser.scoring.measure import Measured, as_value
 
@@ -112,14 +114,17 @@ def score_groups(
             continue
         measured = {group: measure(mask) for group, mask in masks.items()}
         rows = [
-            schema.Group(group, part.clusters, int(part.sizes.sum()), lacking(masks[group]), part.values(how))
+            schema.Group(
+                group, len(part.speakers), int(part.sizes.sum()), lacking(masks[group]), part.values(how),
+                None if how.unit == SPEAKER else part.clusters,
+            )
             for group, part in measured.items()
-        ]
+        ]  # fmt: skip
         differences = [
             schema.Difference(one, other, difference(measured[one], measured[other], how))
             for one, other in itertools.combinations(known, 2)
         ]
-        found.append(schema.Grouping(name, rows, differences))
+        found.append(schema.Grouping(name, rows, differences, how.unit))
     return found
 
 
@@ -146,7 +151,7 @@ def unpaired_draws(one: Measured, other: Measured, metric: str, how: schema.Boot
 
 
 def paired_draws(one: Measured, other: Measured, metric: str, how: schema.Bootstrap) -> np.ndarray:
-    """The same where speakers are in both groups: a draw takes a speaker with all utterances of both."""
+    """The same where clusters are in both groups: a draw takes a cluster with all utterances of both."""
     both = np.union1d(one.present, other.present)
     columns = [np.searchsorted(both, each.present) for each in (one, other)]
     return bootstrap(

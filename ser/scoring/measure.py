@@ -1,4 +1,4 @@
-"""The metrics of some utterances, by seed and in every draw of a bootstrap over their speakers.
+"""The metrics of some utterances, by seed and in every draw of a bootstrap over speakers or dialogues.
 
 What is measured may be all utterances of a set or those of one group of speakers: a group's scores
 are those of a set that holds nothing else.
@@ -21,17 +21,19 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Measured:
-    """Metrics of the labelled utterances of S speakers.
+    """Metrics of the labelled utterances of S speakers, in C clusters: the speakers, as a rule.
 
     Attributes:
-        present: index of each speaker with an utterance, ascending ``(S,)``.
+        present: index of each cluster with an utterance, ascending ``(C,)``.
+        speakers: index of each speaker with an utterance, ascending ``(S,)``.
         sizes: their utterances ``(S,)``.
         by_seed: metric -> its value for each seed, NaN where undefined.
-        statistics: metric -> for each seed, counts ``(d, S)`` of a bootstrap's draws -> ``(d,)``.
+        statistics: metric -> for each seed, counts ``(d, C)`` of a bootstrap's draws -> ``(d,)``.
         per_speaker: metric -> value of each speaker, mean over seeds ``(S,)``.
     """
 
     present: np.ndarray
+    speakers: np.ndarray
     sizes: np.ndarray
     by_seed: dict[str, list[float]]
     statistics: dict[str, list[Statistic]]
@@ -39,13 +41,13 @@ class Measured:
 
     @property
     def clusters(self) -> int:
-        """Number of speakers S."""
+        """Number of clusters C."""
         return len(self.present)
 
     def draws(self, metric: str, how: schema.Bootstrap, stream: int = 0) -> np.ndarray:
         """The metric, mean over seeds, in every draw ``(D,)``.
 
-        Every draw takes the same speakers for all seeds. Draws of another ``stream`` are independent.
+        Every draw takes the same clusters for all seeds. Draws of another ``stream`` are independent.
         """
         seed = how.seed
         if stream:
@@ -53,7 +55,7 @@ class Measured:
         return bootstrap(lambda counts: self.drawn(metric, counts), self.clusters, how.draws, seed)
 
     def drawn(self, metric: str, counts: np.ndarray) -> np.ndarray:
-        """The metric, mean over seeds, of draws: counts ``(d, S)`` -> ``(d,)``."""
+        """The metric, mean over seeds, of draws: counts ``(d, C)`` -> ``(d,)``."""
         return np.mean([statistic(counts) for statistic in self.statistics[metric]], axis=0)
 
     def values(self, how: schema.Bootstrap) -> dict[str, schema.Value]:
@@ -87,7 +89,11 @@ class MeasuredAttribute(Measured):
 
 
 def measure_classes(
-    truth: np.ndarray, predicted: Sequence[np.ndarray], speaker: np.ndarray, num_classes: int
+    truth: np.ndarray,
+    predicted: Sequence[np.ndarray],
+    speaker: np.ndarray,
+    num_classes: int,
+    cluster: np.ndarray | None = None,
 ) -> MeasuredClasses:
     """UAR, WA, macro-F1 and weighted F1.
 
@@ -96,25 +102,35 @@ def measure_classes(
         predicted: for each seed, class indices ``(N,)``.
         speaker: index of each utterance's speaker ``(N,)``.
         num_classes: K.
+        cluster: index of each utterance's cluster ``(N,)``; the speaker when not given.
     """
-    present, cluster = np.unique(speaker, return_inverse=True)
-    size = len(present)
-    sums = [ConfusionSums.of(truth, guess, cluster, num_classes, size) for guess in predicted]
+    speakers, own = np.unique(speaker, return_inverse=True)
+    by_speaker = [ConfusionSums.of(truth, guess, own, num_classes, len(speakers)) for guess in predicted]
+    present, sums = speakers, by_speaker
+    if cluster is not None:
+        present, drawn = np.unique(cluster, return_inverse=True)
+        sums = [ConfusionSums.of(truth, guess, drawn, num_classes, len(present)) for guess in predicted]
     totals = np.stack([each.table.sum(0) for each in sums])
     return MeasuredClasses(
         present=present,
-        sizes=np.bincount(cluster, minlength=size),
+        speakers=speakers,
+        sizes=np.bincount(own, minlength=len(speakers)),
         by_seed={
             name: [float(metric(total)) for total in totals] for name, metric in categorical.METRICS.items()
         },
         statistics={name: [_drawn(each, name) for each in sums] for name in categorical.METRICS},
-        per_speaker={name: np.mean([each.metric(name) for each in sums], axis=0) for name in ("UAR", "WA")},
+        per_speaker={
+            name: np.mean([each.metric(name) for each in by_speaker], axis=0) for name in ("UAR", "WA")
+        },
         confusion=totals,
     )
 
 
 def measure_attribute(
-    truth: np.ndarray, predicted: Sequence[np.ndarray], speaker: np.ndarray
+    truth: np.ndarray,
+    predicted: Sequence[np.ndarray],
+    speaker: np.ndarray,
+    cluster: np.ndarray | None = None,
 ) -> MeasuredAttribute:
     """O-CCC, A-CCC, PCC and MAE.
 
@@ -122,13 +138,15 @@ def measure_attribute(
         truth: values ``(N,)``.
         predicted: for each seed, values ``(N,)``.
         speaker: index of each utterance's speaker ``(N,)``.
+        cluster: index of each utterance's cluster ``(N,)``; the speaker when not given.
     """
-    present, cluster = np.unique(speaker, return_inverse=True)
-    size = len(present)
-    rows = np.split(np.argsort(cluster, kind="stable"), np.cumsum(np.bincount(cluster, minlength=size))[:-1])
+    speakers, of_speaker = np.unique(speaker, return_inverse=True)
+    sizes = np.bincount(of_speaker, minlength=len(speakers))
+    rows = np.split(np.argsort(of_speaker, kind="stable"), np.cumsum(sizes)[:-1])
+    present, drawn = np.unique(speaker if cluster is None else cluster, return_inverse=True)
     # CCC of a speaker whose labels do not vary says nothing of the system.
     eligible = np.array([len(own) > 1 and np.ptp(truth[own]) > 0 for own in rows], bool)
-    sums = [MomentSums.of(truth, values, cluster, size) for values in predicted]
+    sums = [MomentSums.of(truth, values, drawn, len(present)) for values in predicted]
     ccc, mae = (
         np.array([[measure(truth[own], values[own]) for own in rows] for values in predicted])
         for measure in (continuous.ccc, continuous.mae)
@@ -141,18 +159,58 @@ def measure_attribute(
     ):  # fmt: skip
         if key is None:
             by_seed[name] = [float(row[eligible].mean()) if eligible.any() else np.nan for row in averaged]
-            statistics[name] = [mean_over_clusters(row) for row in averaged]
+            statistics[name] = (
+                [mean_over_clusters(row) for row in averaged] if cluster is None
+                else [mean_of_speakers(truth, values, of_speaker, drawn) for values in predicted]
+            )  # fmt: skip
         else:
             by_seed[name] = [measure(truth, values) for values in predicted]
             statistics[name] = [_drawn(each, key) for each in sums]
     return MeasuredAttribute(
         present=present,
-        sizes=np.bincount(cluster, minlength=size),
+        speakers=speakers,
+        sizes=sizes,
         by_seed=by_seed,
         statistics=statistics,
         per_speaker={"CCC": averaged.mean(0), "MAE": mae.mean(0)},
         eligible=eligible,
     )
+
+
+def mean_of_speakers(
+    truth: np.ndarray, predicted: np.ndarray, speaker: np.ndarray, cluster: np.ndarray
+) -> Statistic:
+    """A-CCC where a draw takes clusters that hold parts of several speakers, as dialogues do.
+
+    A speaker's CCC in a draw is that of the speaker's drawn utterances, from sums by speaker and cluster;
+    the mean weighs it by how often they were drawn, on average:
+
+        A-CCC = sum_s m_s CCC_s / sum_s m_s,   m_s = drawn utterances of s / utterances of s
+
+    Where each speaker is in one cluster only, that is the bootstrap over clusters of whole speakers.
+
+    Args:
+        truth: values ``(N,)``.
+        predicted: values ``(N,)``.
+        speaker: index of each utterance's speaker ``(N,)``, from 0 without gaps.
+        cluster: index of each utterance's cluster ``(N,)``, from 0 without gaps.
+    """
+    width = cluster.max() + 1
+    cells, cell = np.unique(speaker * width + cluster, return_inverse=True)
+    sums = MomentSums.of(truth, predicted, cell, len(cells))
+    cell_of = np.split(np.arange(len(cells)), np.flatnonzero(np.diff(cells // width)) + 1)
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        total, weight = np.zeros(len(counts)), np.zeros(len(counts))
+        for own in cell_of:
+            drawn = MomentSums(counts[:, cells[own] % width] @ sums.table[own], sums.shift)
+            ccc = np.where(drawn.constant(), np.nan, drawn.metric("CCC"))
+            times = np.where(np.isnan(ccc), 0.0, drawn.table[:, 0] / sums.table[own, 0].sum())
+            total += times * np.nan_to_num(ccc)
+            weight += times
+        return np.divide(total, weight, out=np.full(len(counts), np.nan), where=weight > 0)
+
+    return statistic
 
 
 def as_value(

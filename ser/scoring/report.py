@@ -152,6 +152,11 @@ class GroupSection:
         )
 
     @property
+    def unit(self) -> str:
+        """What the intervals are over; comparable systems have the same."""
+        return self.rows[0][1].unit
+
+    @property
     def notes(self) -> list[str]:
         """What to keep in mind, each said once."""
         return list(dict.fromkeys(note for _, part in self.rows for note in group_notes(part)))

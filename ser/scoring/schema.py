@@ -13,6 +13,7 @@ from typing import Any
 from ser.core.config import to_plain
 from ser.core.errors import UserError
 from ser.core.files import read_json, write_text
+from ser.scoring.clusters import SPEAKER
 from ser.scoring.intervals import FEW_CLUSTERS
 from ser.scoring.typed import build, compact_json
 
@@ -73,6 +74,7 @@ class Group:
         utterances: scored.
         lacks: classes without an utterance in this group: UAR is averaged over the others.
         metrics: the label's metrics.
+        clusters: with a scored utterance, where the bootstrap's unit is not the speaker; else not written.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Group:
     utterances: int
     lacks: list[str]
     metrics: dict[str, Value]
+    clusters: int | None = None
 
 
 @dataclass
@@ -99,11 +102,13 @@ class Grouping:
         by: ``gender``, ``age``: the table ``spk2<by>`` or ``utt2<by>`` of the data directory.
         groups: those with a scored utterance, in their order, ``unknown`` last.
         differences: of every two known groups.
+        unit: what the intervals are over; written where it is not the speaker.
     """
 
     by: str
     groups: list[Group]
     differences: list[Difference]
+    unit: str = SPEAKER
 
 
 @dataclass
@@ -115,7 +120,7 @@ class Classification:
         derived: whether the labels are derived, not annotated.
         scored: number of utterances with a label.
         unlabelled: number without; predicted, not scored.
-        clusters: number of speakers with a scored utterance.
+        clusters: number of speakers (of the bootstrap's units) with a scored utterance.
         metrics: ``UAR``, ``WA``, ``macro-F1``, ``weighted F1``.
         per_class: in the order of ``classes``.
         confusion: counts ``(K, K)``, rows the reference, summed over seeds.
@@ -144,7 +149,7 @@ class Attribute:
         derived: whether the labels are derived, not annotated.
         scored: number of utterances with a label.
         unlabelled: number without; predicted, not scored.
-        clusters: number of speakers with a scored utterance.
+        clusters: number of speakers (of the bootstrap's units) with a scored utterance.
         metrics: ``O-CCC`` (pooled), ``A-CCC`` (mean over speakers), ``PCC``, ``MAE`` (label's units).
         a_ccc_sd: standard deviation of CCC over speakers (n - 1).
         a_ccc_speakers: speakers in A-CCC.
@@ -240,7 +245,14 @@ class Data:
 
 @dataclass
 class Bootstrap:
-    """How the intervals were made."""
+    """How the intervals were made.
+
+    Attributes:
+        draws: of the bootstrap.
+        seed: of the draws.
+        level: of the intervals.
+        unit: what a draw takes whole: ``speaker``, ``dialogue`` or ``session``.
+    """
 
     draws: int
     seed: int
@@ -272,7 +284,14 @@ class Scores:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the file whole or not at all."""
-        write_text(path, compact_json(to_plain(self)) + "\n")
+        content = to_plain(self)
+        for part in (content["classification"], *content["attributes"].values()):
+            for grouping in part["groupings"] if part else ():
+                if grouping["unit"] == SPEAKER:  # as files were before there was another unit
+                    del grouping["unit"]
+                    for group in grouping["groups"]:
+                        del group["clusters"]
+        write_text(path, compact_json(content) + "\n")
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Scores:

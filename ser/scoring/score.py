@@ -1,4 +1,4 @@
-"""From checked predictions to ``Scores``: metrics, intervals over speakers, per class, per speaker."""
+"""From checked predictions to ``Scores``: metrics with intervals, per class, per speaker, by group."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ser.data.datadir import DataDir
 from ser.metrics import categorical
 from ser.scoring import schema
 from ser.scoring.card import make_card, write_card
+from ser.scoring.clusters import SPEAKER, check_unit, cluster_indices
 from ser.scoring.groups import score_groups, trait_groups
 from ser.scoring.intervals import LEVEL
 from ser.scoring.measure import (
@@ -44,7 +45,12 @@ class Outcome:
 
 
 def score_experiment(
-    experiment: Path, data_dir: Path, set_name: str | None = None, draws: int = 1000, seed: int = 0
+    experiment: Path,
+    data_dir: Path,
+    set_name: str | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    cluster: str = SPEAKER,
 ) -> Outcome:
     """Score an experiment on a data directory and write exp/<tag>/scores.json, and README.md, its model card.
 
@@ -56,21 +62,23 @@ def score_experiment(
         data_dir: the data directory that was predicted.
         set_name: the folder of predictions in each fold; by default ``test`` where the data has
             utt2fold, and the data directory's name elsewhere.
-        draws: of the bootstrap over speakers.
+        draws: of the bootstrap.
         seed: of the draws.
+        cluster: what a draw takes whole: ``speaker``, ``dialogue`` or ``session``.
 
     Raises:
         UserError: for anything the user can mend; nothing is written then.
     """
     if draws < 1:
         raise UserError("--draws must be at least 1", value=draws)
+    check_unit(cluster)
     data = DataDir.load(data_dir)
     set_name = set_name or ("test" if data.folds() else data.path.name)
     found = read_predictions(experiment, data, set_name)
     check_columns(found, data)
     if not scored_labels(found, data):
         return Outcome(write_submissions(experiment, set_name, data, found), None)
-    scores = make_scores(experiment, data, set_name, found, schema.Bootstrap(draws, seed, LEVEL, "speaker"))
+    scores = make_scores(experiment, data, set_name, found, schema.Bootstrap(draws, seed, LEVEL, cluster))
     path = experiment / ("scores.json" if set_name == "test" else f"scores_{set_name}.json")
     card = make_card(experiment, {path: scores}, data)
     scores.write(path)
@@ -126,6 +134,7 @@ def make_scores(
     utterances, speakers = data.utterances, sorted(set(data.utt2spk.values()))
     index = {speaker: i for i, speaker in enumerate(speakers)}
     speaker = np.array([index[data.utt2spk[utterance]] for utterance in utterances])
+    cluster = None if how.unit == SPEAKER else cluster_indices(data, how.unit)
     groups = {
         name: [group_of.get(utterance) for utterance in utterances]
         for name, group_of in trait_groups(data).items()
@@ -136,7 +145,7 @@ def make_scores(
         number = {name: i for i, name in enumerate(columns.classes)}
         classes = data.classes_of()
         reference = [number[classes[u]] if u in classes else None for u in utterances]
-        classification = score_classes(reference, found, speaker, speakers, how, groups)
+        classification = score_classes(reference, found, speaker, speakers, how, groups, cluster)
         classification.derived = CLASS_LABEL in data.labels.derived
     attributes, references = {}, {}
     for name in (name for name in columns.attributes if name in labels):
@@ -144,7 +153,7 @@ def make_scores(
         references[name] = [values.get(utterance) for utterance in utterances]
         column = len(columns.classes) + columns.attributes.index(name)
         attributes[name] = score_attribute(
-            references[name], found.seeds, column, speaker, speakers, how, groups
+            references[name], found.seeds, column, speaker, speakers, how, groups, cluster
         )
         attributes[name].range = [limits.min, limits.max]
         attributes[name].derived = name in data.labels.derived
@@ -179,6 +188,7 @@ def score_classes(
     speakers: list[str],
     how: schema.Bootstrap,
     groups: Mapping[str, Sequence[str | None]] | None = None,
+    cluster: np.ndarray | None = None,
 ) -> schema.Classification:
     """Scores of the classes.
 
@@ -189,15 +199,20 @@ def score_classes(
         speakers: their names.
         how: draws and seed of the bootstrap.
         groups: grouping -> group of each utterance, for results by group.
+        cluster: index of each utterance's cluster, ``(N,)``; the speaker when not given.
     """
     classes = found.columns.classes
     known = np.array([value is not None for value in reference])
     truth = np.array([value for value in reference if value is not None])
     predicted = [each.values[known, : len(classes)].argmax(1) for each in found.seeds]
     own = speaker[known]
+    drawn = None if cluster is None else cluster[known]
 
     def measure(rows: np.ndarray) -> MeasuredClasses:
-        return measure_classes(truth[rows], [guess[rows] for guess in predicted], own[rows], len(classes))
+        return measure_classes(
+            truth[rows], [guess[rows] for guess in predicted], own[rows], len(classes),
+            None if drawn is None else drawn[rows],
+        )  # fmt: skip
 
     def lacking(rows: np.ndarray) -> list[str]:
         return [name for i, name in enumerate(classes) if not (truth[rows] == i).any()]
@@ -236,6 +251,7 @@ def score_attribute(
     speakers: list[str],
     how: schema.Bootstrap,
     groups: Mapping[str, Sequence[str | None]] | None = None,
+    cluster: np.ndarray | None = None,
 ) -> schema.Attribute:
     """Scores of one attribute.
 
@@ -247,14 +263,19 @@ def score_attribute(
         speakers: their names.
         how: draws and seed of the bootstrap.
         groups: grouping -> group of each utterance, for results by group.
+        cluster: index of each utterance's cluster, ``(N,)``; the speaker when not given.
     """
     known = np.array([value is not None for value in reference])
     truth = np.array([value for value in reference if value is not None])
     predicted = [each.values[known, column] for each in seeds]
     own = speaker[known]
+    drawn = None if cluster is None else cluster[known]
 
     def measure(rows: np.ndarray) -> MeasuredAttribute:
-        return measure_attribute(truth[rows], [values[rows] for values in predicted], own[rows])
+        return measure_attribute(
+            truth[rows], [values[rows] for values in predicted], own[rows],
+            None if drawn is None else drawn[rows],
+        )  # fmt: skip
 
     whole = measure(np.ones(len(truth), bool))
     eligible = whole.eligible
@@ -288,7 +309,7 @@ def speaker_rows(measured: Measured, speakers: list[str]) -> list[schema.Speaker
             int(measured.sizes[row]),
             {name: number(values[row]) for name, values in measured.per_speaker.items()},
         )
-        for row, i in enumerate(measured.present)
+        for row, i in enumerate(measured.speakers)
     ]
 
 

@@ -82,13 +82,16 @@ def _attribute(name: str, found: Attribute, seeds: list[int]) -> list[str]:
 
 def group_notes(grouping: Grouping) -> list[str]:
     """What to keep in mind of results by group, a sentence each."""
-    notes = []
-    alone = [group.name for group in grouping.groups if group.speakers < 2]
+    notes, unit = [], grouping.unit
+    clusters = {
+        group.name: group.speakers if group.clusters is None else group.clusters for group in grouping.groups
+    }
+    alone = [name for name, count in clusters.items() if count < 2]
     if alone:
-        notes.append(f"One speaker, hence no interval: {', '.join(alone)}.")
-    rough = [group.name for group in grouping.groups if few(group.speakers) and group.speakers > 1]
+        notes.append(f"One {unit}, hence no interval: {', '.join(alone)}.")
+    rough = [name for name, count in clusters.items() if few(count) and count > 1]
     if rough:
-        what = f"Fewer than {FEW_CLUSTERS} speakers, hence rough intervals, rather too narrow"
+        what = f"Fewer than {FEW_CLUSTERS} {unit}s, hence rough intervals, rather too narrow"
         notes.append(f"{what}: {', '.join(rough)}.")
     for group in grouping.groups:
         if group.lacks:

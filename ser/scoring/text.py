@@ -36,6 +36,19 @@ def with_interval(value: Value, metric: str = "") -> str:
     return f"{shown(value.value)} [{shown(value.low)}, {shown(value.high)}]"
 
 
+def p_text(p: float | None, decimals: int = 3) -> str:
+    """``.021``; ``<.001`` for less; ``–`` for none.
+
+    >>> p_text(0.0207), p_text(0.0004), p_text(1.0), p_text(0.0625, 4), p_text(None)
+    ('.021', '<.001', '1', '.0625', '–')
+    """
+    if p is None:
+        return NOTHING
+    if p < 0.5 * 10**-decimals:
+        return f"<.{'0' * (decimals - 1)}1"
+    return f"{p:.{decimals}f}".lstrip("0") if p < 1 - 0.5 * 10**-decimals else "1"
+
+
 def counted(number: int, noun: str) -> str:
     """``1 speaker``, ``1,200 speakers``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

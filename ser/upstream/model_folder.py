@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +71,33 @@ def load_model(cls: Any, where: str, **options: Any) -> nn.Module:
     Raises:
         UserError: weights of the encoder are missing, which transformers would fill with random numbers.
     """
+    model = load_weights(cls, where, NOT_IN_ENCODER, **options)
+    return model.to(torch.float32).eval().requires_grad_(False)
+
+
+def load_weights(cls: Any, where: str, not_needed: Sequence[str] = (), **options: Any) -> nn.Module:
+    """A model as ``cls.from_pretrained`` gives it, all of its weights out of the folder.
+
+    Args:
+        cls: a class of transformers.
+        where: a folder or a hub name.
+        not_needed: parts of names of weights that may be missing.
+        options: of ``from_pretrained``.
+
+    Raises:
+        UserError: other weights are missing, which transformers would fill with random numbers.
+    """
     with quiet_transformers(), hub_errors(where):
         model, report = cls.from_pretrained(where, output_loading_info=True, **options)
-    missing = [key for key in report["missing_keys"] if not any(part in key for part in NOT_IN_ENCODER)]
+    missing = [key for key in report["missing_keys"] if not any(part in key for part in not_needed)]
     mismatched = [str(key) for key in report.get("mismatched_keys", [])]
     if missing or mismatched:
         raise UserError(
-            f"weights do not fill the encoder: {len(missing)} missing, {len(mismatched)} of another shape",
+            f"weights do not fill the model: {len(missing)} missing, {len(mismatched)} of another shape",
             file=where,
             value=sorted(missing + mismatched)[0],
         )
-    return model.to(torch.float32).eval().requires_grad_(False)
+    return model
 
 
 def weight_files(where: str) -> list[Path]:

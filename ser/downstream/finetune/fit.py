@@ -27,7 +27,6 @@ from ser.downstream.finetune.config import FinetuneConfig
 from ser.downstream.finetune.model import EndToEnd, Waves
 from ser.downstream.finetune.normalisation import measure
 from ser.downstream.finetune.saved import FineTuned
-from ser.downstream.finetune.state import FineTuneState
 from ser.downstream.finetune.trainable import set_rates
 from ser.downstream.fit import Task, validation_metric
 from ser.downstream.heads import has_batchnorm, settle_batchnorm
@@ -35,6 +34,7 @@ from ser.downstream.losses import task_loss
 from ser.downstream.saved import fit_scale, range_scale
 from ser.engine.effective_batch import MicroBatch, backward, gather_vectors, random_numbers
 from ser.engine.loop import BestEpoch
+from ser.engine.resume import TrainingState
 from ser.features.extract import prefetch
 from ser.upstream.base import Upstream
 
@@ -118,7 +118,7 @@ class FineTuning:
             self._weights = class_weights(labels.classes[rows], len(task.classes)).to(device)
             if labels.shares is not None:
                 self._share_weights = share_weights(labels.shares[rows]).to(device)
-        self.state = FineTuneState(BestEpoch(config.optimizer.patience))
+        self.state = TrainingState(BestEpoch(config.optimizer.patience))
         # Epochs of which the encoder sees nothing.
         epoch_steps = len(plan_epoch(self.learn, config.batches.size, seed, 1))
         self._begun = config.unfreeze.steps(config.unfreeze.after, epoch_steps) // epoch_steps
@@ -129,7 +129,7 @@ class FineTuning:
                 hint="Use encoder.trainable: none to train the head alone",
             )  # fmt: skip
 
-    def run(self, folder: Path, fingerprint: str) -> FineTuneState:
+    def run(self, folder: Path, fingerprint: str) -> TrainingState:
         """Train to the end, from where an earlier call was killed; the state has the best epoch's model.
 
         Args:

@@ -21,7 +21,6 @@ from ser.downstream.finetune.attm import AttentiveMerge
 from ser.downstream.finetune.batches import AudioSet
 from ser.downstream.finetune.config import FinetuneConfig
 from ser.downstream.finetune.fit import FineTuning
-from ser.downstream.finetune.state import FILE as STATE
 from ser.downstream.fit import Task
 from ser.downstream.ground import survey
 from ser.downstream.protocol import Fold, describe, validation_splits
@@ -29,6 +28,7 @@ from ser.downstream.train import pending_folds
 from ser.downstream.validated import write_validated
 from ser.engine.loop import make_parallel
 from ser.engine.peak import peak_memory, start_peak
+from ser.engine.resume import FILE as STATE
 from ser.features.extract import share_machine
 from ser.upstream import load_upstream
 from ser.upstream.base import Upstream

@@ -67,7 +67,9 @@ class Heard:
 
     def to(self, device: torch.device | str) -> Heard:
         """The same on another device."""
-        return Heard({name: value.to(device) for name, value in self.tensors.items()}, self.lengths.to(device))
+        return Heard(
+            {name: value.to(device) for name, value in self.tensors.items()}, self.lengths.to(device)
+        )
 
 
 class Host(nn.Module, ABC):
@@ -89,14 +91,14 @@ class Host(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, heard: Heard, edit: Edit | None = None) -> Tensor:
-        """The vectors ``(B, H)`` in float32 that a head reads; ``edit`` is called once, on all B utterances."""
+        """The vectors ``(B, H)`` in float32 that a head reads; ``edit`` is called once, on all of them."""
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """What training may change: layer weights, LoRA."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def trained_state(self) -> dict[str, Tensor]:
-        """The tensors that belong with a trained adapter, by name: trained parameters, statistics of training."""
+        """What belongs with a trained adapter, by name: trained parameters, statistics of training."""
         return {name: value for name, value in self.named_parameters() if value.requires_grad}
 
     def load_trained_state(self, state: dict[str, Tensor]) -> None:

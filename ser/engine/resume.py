@@ -1,4 +1,4 @@
-"""The state of a fine-tuning between two epochs: a run that was killed goes on as if it had not been.
+"""The state of a long training between two epochs: a run that was killed goes on as if it had not been.
 
 There are no states of generators in it: order, crops and dropout follow from (seed, epoch, step).
 """
@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ser.core.files import whole_file
 from ser.core.log import get_logger
-from ser.downstream.finetune.model import EndToEnd
 from ser.engine.loop import BestEpoch
 
 logger = get_logger(__name__)
@@ -22,8 +21,18 @@ logger = get_logger(__name__)
 FILE = "resume.pt"
 
 
+class Trainable(Protocol):
+    """A model of which training sets a part."""
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The tensors that training sets, by name."""
+
+    def load_trained_state(self, state: dict[str, Tensor]) -> None:
+        """Put them back."""
+
+
 @dataclass
-class FineTuneState:
+class TrainingState:
     """How far a run is.
 
     Args:
@@ -40,13 +49,13 @@ class FineTuneState:
     step: int = 0
     seconds: float = 0.0
 
-    def keep(self, model: EndToEnd) -> None:
+    def keep(self, model: Trainable) -> None:
         """Remember the model as the best so far."""
         self.best_state = {
             name: value.detach().cpu().clone() for name, value in model.trained_state().items()
         }
 
-    def save(self, folder: Path, fingerprint: str, model: EndToEnd, optimizer: Any, scaler: Any) -> None:
+    def save(self, folder: Path, fingerprint: str, model: Trainable, optimizer: Any, scaler: Any) -> None:
         """Write everything that the next epoch needs, in place of the one before, whole or not at all."""
         state = {
             "fingerprint": fingerprint, "epoch": self.epoch, "step": self.step, "seconds": self.seconds,
@@ -59,7 +68,7 @@ class FineTuneState:
         with whole_file(folder / FILE, "wb") as stream:
             torch.save(state, stream)
 
-    def load(self, folder: Path, fingerprint: str, model: EndToEnd, optimizer: Any, scaler: Any) -> bool:
+    def load(self, folder: Path, fingerprint: str, model: Trainable, optimizer: Any, scaler: Any) -> bool:
         """Fill everything from a run that was begun with the same fingerprint; False when there is none."""
         path = folder / FILE
         if not path.is_file():
