@@ -8,7 +8,7 @@ Systems hear one vector an utterance (fbank, mean and deviation) and differ in w
 
 - utterance: nothing, a linear head; probe: nothing, a hidden layer of 64. At chance on ambiguous turns.
 - memory: the neural memory, state by speaker; mean, gru, concatenated: at most as many parameters.
-- memory, one state: the same with one state for the dialogue.
+- memory, one state: the same with one state for the dialogue; at the greatest strength alone.
 - memory, reads off / another dialogue's history: the checkpoint of ``memory``, changed at test time.
 
 Accuracy on the ambiguous turns of dialogues and speakers that were not trained on. Gain = with less
@@ -40,12 +40,14 @@ DRAWS = 1000
 SETS = ("train", "validation", "test")
 # The most epochs, and a learning rate at which all of them have converged on validation dialogues.
 TRAINING = ["--optimizer.epochs", "40", "--optimizer.lr", "0.003", "--optimizer.truncation", "0"]
+TRAINING += ["--optimizer.dialogues", "16"]
 MEMORY = ["--history.kind", "memory", "--memory.width", "64"]
+ONE_STATE = "memory, one state"
 SYSTEMS = {
     "utterance": ["--history.kind", "none"],
     "probe": ["--history.kind", "none", "--head.hidden", "64"],
     "memory": MEMORY,
-    "memory, one state": [*MEMORY, "--history.scope", "dialogue"],
+    ONE_STATE: [*MEMORY, "--history.scope", "dialogue"],
     "mean": ["--history.kind", "mean"],
     "gru": ["--history.kind", "gru"],
     "concatenated": ["--history.kind", "concatenated"],
@@ -126,7 +128,10 @@ def corpus(seed: str, strength: str, options: argparse.Namespace) -> dict[str, F
     folder = options.work / f"seed{seed}_strength{float(strength):g}"
     make_corpus(folder, seed, strength, options)
     experiments, test = {}, DataDir.load(folder / "sets" / "test")
+    strongest = max(map(float, options.strengths.split(",")))
     for name, how in SYSTEMS.items():
+        if name == ONE_STATE and float(strength) < strongest:
+            continue
         exp = folder / "exp" / name.replace(", ", "_").replace(" ", "_")
         if name in MATCHED:
             memory = read_json(experiments["memory"] / "seed0" / "fold0" / "fit.json")
