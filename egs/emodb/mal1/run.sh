@@ -11,7 +11,7 @@ exec ./mal.sh \
   --local-data "bash local/data.sh" \
   --data-sets all \
   --upstreams "fbank" \
-  --memory-configs "conf/none.yaml conf/memory.yaml conf/mean.yaml conf/gru.yaml conf/concatenated.yaml" \
+  --memory-configs "conf/memory.yaml conf/mean.yaml conf/gru.yaml conf/concatenated.yaml conf/none.yaml" \
   --ablate-configs "conf/memory.yaml" \
   --cluster speaker \
   -- "$@"
