@@ -27,7 +27,7 @@ VERBS = {
     "adapt": "trained experiment -> models adapted to the test speakers by similar training speakers",
     "calibrate": "predictions -> predictions with similar speakers' label distribution (PLDC)",
     "fuse": "predictions of several experiments -> one experiment, with weights chosen on validation",
-    "benchmark": "experiments -> RESULTS.md, results.csv, report.html; matrix: training by test corpus",
+    "benchmark": "experiments -> RESULTS.md, results.csv, report.html; compare: paired tests; matrix",
 }
 
 # Verbs of the design that later releases fill; named here so that nobody takes their names.
