@@ -133,7 +133,9 @@ def test_what_changes_a_model_changes_its_ablations(done):
 
 def test_nothing_is_ablated_or_compared_where_there_is_nothing_to(fresh):
     words = ("--ablate-configs", "", "--memory-configs", "conf/memory.yaml")
-    assert not [command for command in shown(fresh, *words) if "--ablate" in command or "compare" in command]
+    commands = shown(fresh, *words)
+    assert not [command for command in commands if "--ablate " in command.split("--command")[0]]
+    assert not [command for command in commands if command.startswith("benchmark compare")]
     assert "stage 6 ablate is off in this recipe" in fresh.run("--stage", "6", *words).stderr
 
 
@@ -141,11 +143,16 @@ def test_all_ablations_unless_some_are_named(fresh):
     run_sh = fresh.path / "run.sh"
     run_sh.write_text(run_sh.read_text().replace('--ablations "reset no_reads"', ""))
     commands = shown(fresh)
-    assert [command for command in commands if "--ablate" in command] == [
+    assert [
+        command for command in commands if command.startswith("memory-predict") and "--ablate" in command
+    ] == [
         f"memory-predict exp/fbank_memory --ablate {name} --into exp/fbank_memory-{name}"
         for name in ABLATIONS
     ]
-    assert next(command for command in commands if "compare" in command).count("exp/fbank_") == 9
+    assert (
+        next(command for command in commands if command.startswith("benchmark compare")).count("exp/fbank_")
+        == 9
+    )
 
 
 def test_language_models_beside_encoders(fresh):
@@ -157,11 +164,15 @@ def test_language_models_beside_encoders(fresh):
         for tag, host in (("tiny", fresh.path / "models/tiny"), ("Qwen2-Audio-7B", "Qwen/Qwen2-Audio-7B"))
         for conf in ("word", "none")
     ]
-    assert [command for command in commands if "--ablate" in command] == [
+    assert [
+        command for command in commands if command.startswith("memory-predict") and "--ablate" in command
+    ] == [
         f"memory-predict exp/{tag}_word --ablate reset --into exp/{tag}_word-reset"
         for tag in ("tiny", "Qwen2-Audio-7B")
     ]
-    compared = [command for command in commands if "compare" in command and "--where" not in command]
+    compared = [
+        command for command in commands if "benchmark compare" in command and "--where" not in command
+    ]
     assert [command.split("--out ")[1] for command in compared] == [
         f"comparison/{tag}" for tag in ("fbank", "tiny", "Qwen2-Audio-7B")
     ]
@@ -190,7 +201,7 @@ def test_train_validation_and_test_sets(fresh):
     assert f"--validation-feats feats/fbank/validation {tests} --test-feats [feats/fbank/test1" in trained[0]
     sets = f"--data data/train --validation-data data/validation {tests}"
     assert f"--host {fresh.path}/models/tiny {sets}" in trained[-1]
-    compared = [command for command in commands if "compare" in command]
+    compared = [command for command in commands if command.startswith("benchmark compare")]
     assert [command.split("--data ")[1] for command in compared] == [
         f"data/{name} --set {name} --cluster dialogue --out comparison/fbank_{name}"
         for name in ("test1", "test2")
