@@ -37,6 +37,8 @@ EXTRAS = {
     "espeak": ["espeakng-loader>=0.2.4"],
     # A static ffmpeg (GPL, a program of its own) for where the PATH has none: MELD's clips are video.
     "ffmpeg": ["imageio-ffmpeg>=0.5"],
+    # Mistral publishes Voxtral with a tokenizer of its own library; it wants numpy below 2.4.
+    "voxtral": ["mistral-common[audio]>=1.8.1,<2"],
     "test": [
         "pytest>=8",
         "hypothesis>=6.100",

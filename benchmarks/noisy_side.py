@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import t as student
+from over_corpora import half_width
 
 from ser.cli.main import dispatch
 from ser.core import log
@@ -192,13 +192,6 @@ def scored(exp: Path, data_dir: Path) -> dict[str, float]:
         pairs = np.array([(labels[utterance], value[place]) for utterance, value in found.items()])
         scores[name] = ccc(pairs[:, 0], pairs[:, 1])
     return scores
-
-
-def half_width(values: np.ndarray) -> float:
-    """Half of Student's 95 % interval of the mean of ``(n,)``; NaN for one value."""
-    if len(values) < 2:
-        return float("nan")
-    return float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def table(found: list[Scores]) -> list[tuple[str, ...]]:

@@ -28,7 +28,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import t as student
+from over_corpora import interval
 
 from ser.cli.main import dispatch
 from ser.core import log
@@ -192,7 +192,7 @@ def gains(found: dict[str, list[Corpus]]) -> str:
                 for place, metric in enumerate(("O-CCC", "A-CCC")):
                     rows.append(
                         [strength, attribute, shift, metric, over, f"{before[place]:.3f}",
-                         f"{gain[:, place].mean():+.4f}", over_corpora(gain[:, place]),
+                         f"{gain[:, place].mean():+.4f}", interval(gain[:, place]),
                          f"[{low[place]:+.4f}, {high[place]:+.4f}]", ks]
                     )  # fmt: skip
     return titled(f"Gains, mean of {len(next(iter(found.values())))} corpora", rows)
@@ -219,7 +219,7 @@ def standardisation(found: dict[str, list[Corpus]]) -> str:
             cells = [f"{m:.3f} +- {d:.3f}" for m, d in zip(mean, over_speakers, strict=True)]
             cells += [f"{level:.3f}" for level in np.mean(levels, axis=0)]
             for gain in np.array(gained).reshape(len(corpora), -1).T:
-                cells.append(f"{gain.mean():+.4f} {over_corpora(gain)}")
+                cells.append(f"{gain.mean():+.4f} {interval(gain)}")
             rows.append([strength, attribute, *cells])
     note = "deviations of speakers' predictions, and of test speakers' labels, in units of scale 1 (mean +-\n"
     note += (
@@ -288,7 +288,7 @@ def correlations(found: dict[str, list[Corpus]]) -> str:
                     ):
                         words = f"{components:.0%} of variance" if components < 1 else str(components)
                         rows.append(
-                            [strength, attribute, words, pair, f"{values.mean():+.3f}", over_corpora(values)]
+                            [strength, attribute, words, pair, f"{values.mean():+.3f}", interval(values)]
                         )
     title = (
         "Correlations over test speakers (extremity: planted, of voice at every strength, of labels above 0)"
@@ -312,14 +312,6 @@ def pairs(corpus: Corpus, components: float, column: int) -> dict[str, float]:
         "label shift, CCC lost": pcc(shift.label, lost),
         "extremity, CCC lost": pcc(extremity, lost),
     }
-
-
-def over_corpora(values: np.ndarray) -> str:
-    """Student's 95 % interval of the mean of ``(n,)``."""
-    if len(values) < 2:
-        return "-"
-    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"[{values.mean() - half:+.4f}, {values.mean() + half:+.4f}]"
 
 
 def titled(title: str, rows: list[list[str]], right: int = 5) -> str:

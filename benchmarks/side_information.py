@@ -25,8 +25,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import t as student
-from scipy.stats import ttest_1samp
+from over_corpora import interval, p_of_zero
 
 from ser.cli.main import dispatch
 from ser.core import log
@@ -256,17 +255,8 @@ def row(head: list[str], scores: Sequence[dict], told: str, metric: partial) -> 
         for number, (sums, size) in enumerate(zip(scores, sizes, strict=True))
     ]
     low, high = np.percentile(np.mean(draws, axis=0), [2.5, 97.5])
-    over, p = over_corpora(gains)
-    return [*head, f"{without:.3f}", f"{gains.mean():+.4f}", over, p, f"[{low:+.4f}, {high:+.4f}]"]
-
-
-def over_corpora(gains: np.ndarray) -> tuple[str, str]:
-    """Student's 95 % interval of the mean of ``(n,)``, and the two-sided p of its being 0."""
-    if len(gains) < 2:
-        return "-", "-"
-    half = student.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
-    mean = gains.mean()
-    return f"[{mean - half:+.4f}, {mean + half:+.4f}]", f"{ttest_1samp(gains, 0).pvalue:.4f}"
+    over_speakers = f"[{low:+.4f}, {high:+.4f}]"
+    return [*head, f"{without:.3f}", f"{gains.mean():+.4f}", interval(gains), p_of_zero(gains), over_speakers]
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ def imported_packages(path: Path) -> set[str]:
     return found & set(LAYERS)
 
 
-def python_files(root: Path) -> list[Path]:
-    return sorted((root / "ser").rglob("*.py"))
+def python_files(root: Path, folder: str = "ser") -> list[Path]:
+    return sorted((root / folder).rglob("*.py"))
 
 
 def test_every_package_has_a_layer(root: Path) -> None:
@@ -56,10 +56,11 @@ def test_the_check_sees_a_wrong_import(tmp_path: Path) -> None:
     assert imported_packages(wrong) == {"cli", "scoring"}
 
 
-def test_one_concept_a_file(root: Path) -> None:
+@pytest.mark.parametrize("folder", ["ser", "tests"])
+def test_one_concept_a_file(root: Path, folder: str) -> None:
     long = {
         str(p.relative_to(root)): n
-        for p in python_files(root)
+        for p in python_files(root, folder)
         if (n := len(p.read_text().splitlines())) > 400
     }
     assert not long, f"split these: {long}"

@@ -112,9 +112,10 @@ expand() { # pattern: prints the files it stands for, or itself when there are n
   [[ $any == true ]] || printf '%s\n' "$1"
 }
 
-from() { # stage path...: inputs, made by that stage
-  local stage=$1 pattern path
+from() { # stage path...: inputs, made by that stage (its number, or its name)
+  local stage=$1 pattern path number
   shift
+  for number in "${!stage_names[@]}"; do [[ ${stage_names[number]} != "$stage" ]] || stage=$number; done
   for pattern in "$@"; do
     while IFS= read -r path; do
       if [[ -e $path ]]; then _inputs+=("$path"); else _absent+=("$stage $path"); fi

@@ -34,8 +34,8 @@ tag_of() { # upstream, options of ser extract: prints its short name
   printf '%s\n' "$tag" | sed -E 's/[^A-Za-z0-9_.-]+/-/g; s/^[-.]+|[-.]+$//g'
 }
 
-names_and_tags() { # upstreams, options of ser extract: sets names, tags and checkpoints (the local file or folder, or nothing)
-  local name checkpoint tag words
+names_and_tags() { # upstreams, options of ser extract, [the option that names them]: sets names, tags and checkpoints (the local file or folder, or nothing)
+  local name checkpoint tag words option=${3:---upstreams}
   names=() tags=() checkpoints=()
   read -ra words <<<"$1"
   for name in ${words[@]+"${words[@]}"}; do
@@ -45,10 +45,10 @@ names_and_tags() { # upstreams, options of ser extract: sets names, tags and che
       s3prl:*:*) checkpoint=$(found "${name#s3prl:*:}") && name=${name%":${name#s3prl:*:}"}:$checkpoint ;;
     esac
     tag=$(tag_of "$name" "$2")
-    [[ -n $tag ]] || die "--upstreams: '$name' names nothing."
-    [[ " ${tags[*]-} " != *" $tag "* ]] || die "--upstreams: two would be called '$tag': $1"
+    [[ -n $tag ]] || die "$option: '$name' names nothing."
+    [[ " ${tags[*]-} " != *" $tag "* ]] || die "$option: two would be called '$tag': $1"
     [[ -e $checkpoint ]] || made_here "$checkpoint" || checkpoint=""
     names+=("$name") tags+=("$tag") checkpoints+=("$checkpoint")
   done
-  ((${#names[@]})) || die "--upstreams is empty."
+  ((${#names[@]})) || die "$option is empty."
 }

@@ -1,4 +1,4 @@
-"""``ser prepare CORPUS`` and ``ser prepare validate|fix|subset|split|combine|copy|noise``."""
+"""``ser prepare CORPUS`` and ``ser prepare validate|fix|subset|split|combine|copy|noise|pseudo``."""
 
 from __future__ import annotations
 
@@ -192,6 +192,23 @@ def _noise(args: Namespace) -> None:
     print(f"{args.dest}: wrong are {', '.join(wrong)}")
 
 
+def _pseudo_arguments(parser: Parser) -> None:
+    parser.add_argument("src", type=str, help="data directory of single utterances")
+    parser.add_argument("dest", type=str, help="data directory to write")
+    parser.add_argument("--turns", type=int, default=12, help="the most utterances of a dialogue")
+    parser.add_argument("--seed", type=int, default=0, help="of the order of a speaker's utterances")
+
+
+def _pseudo(args: Namespace) -> None:
+    """Write a data directory with pseudo-dialogues: each speaker's utterances strung together."""
+    from ser.data.datadir import DataDir
+    from ser.data.pseudo import pseudo_dialogues
+
+    made = pseudo_dialogues(DataDir.load(args.src), args.turns, args.seed)
+    made.write(args.dest)
+    print(f"{args.dest}: {len(set(made.tables['utt2dialogue'].values()))} pseudo-dialogues")
+
+
 ACTIONS = {
     "validate": (_validate_arguments, _validate),
     "fix": (_fix_arguments, _fix),
@@ -200,4 +217,5 @@ ACTIONS = {
     "combine": (_combine_arguments, _combine),
     "copy": (_copy_arguments, _copy),
     "noise": (_noise_arguments, _noise),
+    "pseudo": (_pseudo_arguments, _pseudo),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,14 +61,8 @@ class Sources(TextSources):
 
     def pairs(self) -> dict[str, tuple[Path, Path]]:
         """Source name -> (data directory, features): ``train``, ``validation``, each test set by name."""
-        found = {"train": (self.data, self.feats)}
-        if self.validation_data is not None and self.validation_feats is not None:
-            found["validation"] = (self.validation_data, self.validation_feats)
-        for data, feats in zip(self.test_data, self.test_feats, strict=True):
-            if data.name in found:
-                raise UserError("two sets of one name", value=data.name, hint="Rename the data directory")
-            found[data.name] = (data, feats)
-        return found
+        tests = zip(self.test_data, self.test_feats, strict=True)
+        return name_sets((self.data, self.feats), (self.validation_data, self.validation_feats), tests)
 
     def fingerprint(self) -> str:
         """Changes when any label, split or feature does; neither with time nor with place."""
@@ -116,14 +111,8 @@ class AudioSources(TextSources):
 
     def pairs(self) -> dict[str, tuple[Path, None]]:
         """Source name -> (data directory, no features), as ``Sources`` has it."""
-        found: dict[str, tuple[Path, None]] = {"train": (self.data, None)}
-        if self.validation_data is not None:
-            found["validation"] = (self.validation_data, None)
-        for data in self.test_data:
-            if data.name in found:
-                raise UserError("two sets of one name", value=data.name, hint="Rename the data directory")
-            found[data.name] = (data, None)
-        return found
+        tests = ((data, None) for data in self.test_data)
+        return name_sets((self.data, None), (self.validation_data, None), tests)
 
     def fingerprint(self, upstream: Upstream) -> str:
         """Changes when any label, split, audio file's size or the upstream does; not with time or place."""
@@ -131,9 +120,7 @@ class AudioSources(TextSources):
         for name, (data, _) in self.pairs().items():
             digest.update(name.encode())
             hash_tables(digest, data)
-            for key, entry in read_table(data / "wav.scp").items():
-                size = Path(entry).stat().st_size if Path(entry).is_file() else entry
-                digest.update(f"{key} {size}\n".encode())
+            hash_audio(digest, data)
         facts = {key: value for key, value in asdict(upstream.info).items() if key != "name"}
         facts |= {"settings": dict(upstream.settings), "skip_broken": self.skip_broken}
         digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
@@ -146,6 +133,34 @@ def hash_tables(digest: hashlib._Hash, data: Path) -> None:
     for table in sorted(data.glob("*")):
         if table.is_file() and table.name != "wav.scp":
             digest.update(f"{table.name} {sha256(table)}\n".encode())
+
+
+def hash_audio(digest: hashlib._Hash, data: Path) -> None:
+    """Add the names and sizes of a data directory's audio files to a digest, whatever their place."""
+    for key, entry in read_table(data / "wav.scp").items():
+        size = Path(entry).stat().st_size if Path(entry).is_file() else entry
+        digest.update(f"{key} {size}\n".encode())
+
+
+Pair = tuple[Path, Any]
+
+
+def name_sets(
+    train: Pair, validation: tuple[Path | None, Any], tests: Iterable[Pair]
+) -> dict[str, tuple[Path, Any]]:
+    """Source name -> (data directory, what goes with it): ``train``, ``validation``, each test set by name.
+
+    Raises:
+        UserError: for two of one name.
+    """
+    found = {"train": train}
+    if validation[0] is not None:
+        found["validation"] = (validation[0], validation[1])
+    for data, other in tests:
+        if data.name in found:
+            raise UserError("two sets of one name", value=data.name, hint="Rename the data directory")
+        found[data.name] = (data, other)
+    return found
 
 
 KINDS = {TRAINED: (TrainConfig, Sources), FINE_TUNED: (FinetuneConfig, AudioSources)}

@@ -11,7 +11,6 @@ utterance's own by one hidden layer: r = silu(W [h; u_n]), the same for all toke
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -118,8 +117,8 @@ def make_history(config: HistoryConfig, memory: MemoryConfig, dim: int) -> Histo
     """The history that the configuration names; None for none.
 
     Args:
-        config: kind, width, or the number of parameters from which the width follows.
-        memory: of the neural memory.
+        config: kind and size.
+        memory: the neural memory, and the number of parameters at which the others are compared with it.
         dim: D of the tokens.
 
     Raises:
@@ -127,14 +126,23 @@ def make_history(config: HistoryConfig, memory: MemoryConfig, dim: int) -> Histo
     """
     if config.kind == "none":
         return None
-    width = memory.width if config.kind == "memory" else config.width
+    if config.kind == "memory":
+        return NeuralMemory(dim, memory)
+    width = config.width
     if config.parameters:
-        width = fitting_width(config, memory, dim)
-    return _build(config, memory, dim, width)
+        most = config.parameters
+        width = fitting_width(config, dim, count_memory(memory, dim) if most == "memory" else most)
+    return _build(config, dim, width)
 
 
-def fitting_width(config: HistoryConfig, memory: MemoryConfig, dim: int) -> int:
-    """The greatest width with at most ``config.parameters`` parameters.
+def count_memory(memory: MemoryConfig, dim: int) -> int:
+    """Parameters of the neural memory."""
+    with torch.device("meta"):
+        return NeuralMemory(dim, memory).count()
+
+
+def fitting_width(config: HistoryConfig, dim: int, parameters: int) -> int:
+    """The greatest width with at most so many parameters.
 
     Raises:
         UserError: when a width of 1 has more.
@@ -142,26 +150,24 @@ def fitting_width(config: HistoryConfig, memory: MemoryConfig, dim: int) -> int:
 
     def count(width: int) -> int:
         with torch.device("meta"):
-            return _build(config, memory, dim, width).count()
+            return _build(config, dim, width).count()
 
     low, high = 0, 1
-    while high < WIDEST and count(high) <= config.parameters:
+    while high < WIDEST and count(high) <= parameters:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if count(middle) <= config.parameters else (low, middle)
+        low, high = (middle, high) if count(middle) <= parameters else (low, middle)
     if not low:
         raise UserError(
             f"history.kind {config.kind} of width 1 has {count(1)} parameters",
-            value=f"history.parameters: {config.parameters}", hint="Allow more, or 0 for history.width",
+            value=f"history.parameters: {parameters}", hint="Allow more, or 0 for history.width",
         )  # fmt: skip
     return low
 
 
-def _build(config: HistoryConfig, memory: MemoryConfig, dim: int, width: int) -> History:
-    """The history with this width."""
-    if config.kind == "memory":
-        return NeuralMemory(dim, replace(memory, width=width))
+def _build(config: HistoryConfig, dim: int, width: int) -> History:
+    """The history of another kind than memory with this width."""
     if config.kind == "mean":
         return RunningMean(dim, width)
     if config.kind == "gru":

@@ -72,15 +72,16 @@ class HistoryConfig:
             the utterances' vectors), ``gru`` (over utterances), ``concatenated`` (the last ``span``
             utterances' vectors); ``none`` is the host alone.
         scope: one state a dialogue, or one for each of its speakers (the speaker's own baseline).
-        width: of the other kinds; the memory's is ``memory.width``.
-        parameters: choose the width so that the part has about so many parameters; 0 takes ``width``.
+        parameters: of the other kinds, at most so many: ``memory`` is what the neural memory of the
+            group ``memory`` has on this host, so that they are compared at equal size; 0 takes ``width``.
+        width: of the other kinds, where ``parameters`` is 0; the memory's is ``memory.width``.
         span: utterances that ``concatenated`` remembers.
     """
 
     kind: Literal["memory", "mean", "gru", "concatenated", "none"] = "memory"
     scope: Literal["dialogue", "speaker"] = "speaker"
+    parameters: int | Literal["memory"] = "memory"
     width: int = 64
-    parameters: int = 0
     span: int = 8
 
     def check(self) -> None:
@@ -89,8 +90,10 @@ class HistoryConfig:
         Raises:
             UserError: naming the option.
         """
-        for name, least in (("width", 1), ("parameters", 0), ("span", 1)):
+        for name, least in (("width", 1), ("span", 1)):
             _at_least(f"history.{name}", getattr(self, name), least)
+        if self.parameters != "memory":
+            _at_least("history.parameters", self.parameters, 0)
 
 
 @dataclass

@@ -17,9 +17,8 @@ from ser.core.config import Parser, to_plain
 from ser.core.errors import UserError
 from ser.core.files import read_yaml, sha256, write_yaml
 from ser.data.datadir import DataDir
-from ser.data.table import read_table
 from ser.downstream.examples import statistics_needed
-from ser.downstream.experiment import CONVERSATION, Experiment, hash_tables
+from ser.downstream.experiment import CONVERSATION, Experiment, hash_audio, hash_tables, name_sets
 from ser.memory.baselines import make_history
 from ser.memory.config import MalConfig
 from ser.memory.hosts.base import Host
@@ -73,15 +72,9 @@ class ConversationSources:
 
     def pairs(self) -> dict[str, tuple[Path, Path | None]]:
         """Source name -> (data directory, features; None for a language model)."""
-        found = {"train": (self.data, self.feats)}
-        if self.validation_data is not None:
-            found["validation"] = (self.validation_data, self.validation_feats)
         feats = self.test_feats if self.host is None else [None] * len(self.test_data)
-        for data, each in zip(self.test_data, feats, strict=True):
-            if data.name in found:
-                raise UserError("two sets of one name", value=data.name, hint="Rename the data directory")
-            found[data.name] = (data, each)
-        return found
+        tests = zip(self.test_data, feats, strict=True)
+        return name_sets((self.data, self.feats), (self.validation_data, self.validation_feats), tests)
 
     def fingerprint(self, checkpoint: str) -> str:
         """Changes when label, split, feature, audio file's size or host does; not with time or place."""
@@ -90,9 +83,7 @@ class ConversationSources:
             digest.update(name.encode())
             hash_tables(digest, data)
             if feats is None:
-                for key, entry in read_table(data / "wav.scp").items():
-                    size = Path(entry).stat().st_size if Path(entry).is_file() else entry
-                    digest.update(f"{key} {size}\n".encode())
+                hash_audio(digest, data)
                 continue
             for part in [*sorted(feats.glob("*.scp")), feats / "meta.yaml"]:
                 digest.update(sha256(part).encode() if part.is_file() else b"-")

@@ -1,11 +1,14 @@
 """A small made-up corpus on disk: data directory and pooled features, learnable, with known truth."""
 
+import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from ser.core.files import write_text, write_yaml
 from ser.data.arks import ArkWriter
+from ser.downstream.experiment import Sources
 
 CLASSES = ["calm", "happy", "sad"]
 LAYERS, DIM = 3, 6
@@ -71,3 +74,22 @@ def make_set(
         feats / "meta.yaml", {"upstream": "toy", "tag": "toy", "frame_rate": frame_rate, "layers": LAYERS}
     )
     return data, feats
+
+
+def moved(sources: Sources, old: Path, new: Path) -> Sources:
+    """The sources of one folder, where they lie in a copy of it."""
+
+    def there(value: Path | list[Path] | None) -> Path | list[Path] | None:
+        if isinstance(value, list):
+            return [new / path.relative_to(old) for path in value]
+        return value and new / value.relative_to(old)
+
+    return Sources(**{each.name: there(getattr(sources, each.name)) for each in fields(sources)})
+
+
+def copied(sources: Sources, folder: Path) -> Sources:
+    """The sources elsewhere, data and features, to be spoiled."""
+    root = sources.data.parents[1]
+    for part in ("data", "feats"):
+        shutil.copytree(root / part, folder / part)
+    return moved(sources, root, folder)

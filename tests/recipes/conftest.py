@@ -25,10 +25,37 @@ def write(path, text):
 def listed(text):
     return text.strip("[]").split(",") if text else []
 
+def memory(exp):
+    # memory-train, memory-predict: an experiment, its predictions, or those of an intervention.
+    if verb == "memory-train":
+        exp, seed = Path(option("--exp")), option("--seed")
+        content = Path(option("--config")).read_text() + Path(option("--data"), "utt2emo").read_text()
+        source = Path(option("--feats", option("--host")))
+        source /= "pooled_mean.scp" if "--feats" in sys.argv else "config.json"
+        content += (source.read_text() if source.exists() else "") + option("--lr", "")
+        for name in ("config.yaml", "info.yaml"):
+            write(exp / name, content)
+        write(exp / "tests.txt", " ".join(Path(t).name for t in listed(option("--test-data"))) or "test")
+        write(exp / f"seed{seed}" / f"fold{option('--job')}" / "model.safetensors", content + seed)
+    elif "--check-leaks" in sys.argv:
+        if behaviour == "leak":
+            print("seed0/fold1: a later utterance changes it")
+            sys.exit(2)
+        print("no leak")
+    else:
+        into = Path(option("--into", exp))
+        for model in Path(exp).glob("seed*/*/model.safetensors"):
+            for part in (Path(exp) / "tests.txt").read_text().split():
+                for name in ("pred.scp", "pred.ark", "emb.scp", "emb.ark"):
+                    where = into / model.parent.relative_to(exp) / part
+                    write(where / name, model.read_text() + option("--ablate", ""))
+        if "--ablate" in sys.argv:
+            write(into / "info.yaml", option("--ablate"))
+
 with open("calls.txt", "a") as calls:
     print(*sys.argv[1:], sep="|", file=calls)
 verb, action = sys.argv[1], sys.argv[2]
-behaviour = os.environ.get(f"FAKE_{verb.upper()}")
+behaviour = os.environ.get(f"FAKE_{verb.upper().replace('-', '_')}")
 if behaviour == "fail":
     print("ser: error: data/all/utt2emo:3: no such class: 'joy'. Mend it.", file=sys.stderr)
     sys.exit(2)
@@ -94,6 +121,8 @@ elif verb == "finetune":
         write(exp / name, content)
     write(exp / "tests.txt", " ".join(Path(t).name for t in listed(option("--test-data"))) or "test")
     write(exp / f"seed{seed}" / f"fold{option('--job')}" / "model.safetensors", content + seed)
+elif verb in ("memory-train", "memory-predict"):
+    memory(action)
 elif verb in ("adapt", "calibrate"):
     out, left_out = Path(option("--out")), option("--enrolment")
     shutil.rmtree(out, ignore_errors=True)
@@ -139,6 +168,10 @@ elif verb == "score":
         write(Path(action) / ("scores.json" if name == "test" else f"scores_{name}.json"), labels.read_text())
     else:
         write(Path(action) / f"submission_{name}.csv", "FileName,EmoClass\n")
+elif verb == "benchmark" and action == "compare":
+    for name in ("comparison.md", "comparison.csv"):
+        write(Path(option("--out"), name), "\n".join(sys.argv[3:]))
+    print("the comparison")
 elif verb == "benchmark":
     for name in ("RESULTS.md", "results.csv", "report.html"):
         write(name, "\n".join(sys.argv[3:]))

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ser.cli import finetune, papt, train
+from ser.cli import finetune, memory_train, papt, train
 from ser.downstream.config import TrainConfig
 from ser.downstream.finetune.config import FinetuneConfig
+from ser.memory.config import MalConfig
 from ser.papt.config import PaptConfig
 from ser.scoring.mapping import Mapping
 from ser.scoring.quoted import read_quotations
@@ -22,15 +23,21 @@ CONFIGURATIONS = sorted(
 VERBS = {
     "train": (train, TrainConfig, ["--data", "d", "--feats", "f", "--exp", "e"]),
     "finetune": (finetune, FinetuneConfig, ["--data", "d", "--upstream", "u", "--exp", "e"]),
+    "memory-train": (memory_train, MalConfig, ["--data", "d", "--feats", "f", "--exp", "e"]),
     "papt": (papt, PaptConfig, ["--upstream", "u", "--data", "d", "--units", "u", "--out", "o"]),
 }
 
 
 def verb_of(path: Path) -> str:
-    """Which verb reads a configuration: pre-training has no labels, a model of features its own section."""
+    """Which verb reads a configuration.
+
+    Pre-training has no labels; conversations have a history, a model of features its own section.
+    """
     sections = yaml.safe_load(path.read_text())
     if "task" not in sections:
         return "papt"
+    if "history" in sections:
+        return "memory-train"
     return "train" if "model" in sections else "finetune"
 
 

@@ -12,7 +12,18 @@ from ser.upstream.registry import tag_of
 ROOT = Path(__file__).resolve().parents[2]
 # cross_corpus has stages of its own: tests/recipes/test_cross_corpus.py.
 RECIPES = sorted(path.parent for path in ROOT.glob("egs/*/*/run.sh") if "cross_corpus" not in path.parts)
-SHARED_FILES = ("ser.sh", "path.sh", "cmd.sh", "utils")
+SHARED_FILES = ("path.sh", "cmd.sh", "utils")
+VERBS = ("prepare", "lint", "extract", "train", "predict", "score", "benchmark")
+MORE_VERBS = {
+    "papt1": (*VERBS, "units", "papt", "calibrate"),
+    "finetune1": (*VERBS, "text", "finetune", "fuse"),
+    "mal1": ("prepare", "lint", "extract", "memory-train", "memory-predict", "score", "benchmark"),
+}
+
+
+def engine_of(recipe: Path) -> str:
+    """The stage engine of a recipe: that for conversations, or that for utterances."""
+    return "mal.sh" if recipe.name.startswith("mal") else "ser.sh"
 
 
 def bare_environment(tmp_path: Path) -> dict[str, str]:
@@ -54,23 +65,21 @@ def test_list_and_dry_run_before_anything_is_installed(recipe, tmp_path):
     environment = bare_environment(tmp_path)
     listed = subprocess.run([here / "run.sh", "--list"], env=environment, capture_output=True, text=True)
     assert (listed.returncode, listed.stderr) == (0, "")
-    assert len(listed.stdout.splitlines()) == 13
+    assert len(listed.stdout.splitlines()) == {"ser.sh": 13, "mal.sh": 7}[engine_of(recipe)]
     assert listed.stdout.count("not in this release") == 0
-    off = {"papt1": 2, "finetune1": 4}.get(recipe.name, 6)
+    off = {"papt1": 2, "finetune1": 4, "mal1": 0}.get(recipe.name, 6)
     assert listed.stdout.count("off in this recipe") == off
     dry = subprocess.run([here / "run.sh", "--dry-run"], env=environment, capture_output=True, text=True)
     assert (dry.returncode, dry.stderr) == (0, "")
-    more = {"papt1": ("units", "papt", "calibrate"), "finetune1": ("text", "finetune", "fuse")}.get(
-        recipe.name, ()
-    )
-    for verb in ("prepare", "lint", "extract", *more, "train", "predict", "score", "benchmark"):
-        assert f"ser {verb} " in dry.stdout
+    for verb in MORE_VERBS.get(recipe.name, VERBS):
+        own_data = verb == "prepare" and "local/data.sh --out data" in dry.stdout
+        assert own_data or f"ser {verb} " in dry.stdout
     assert sorted(copy.rglob("*")) == before
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_recipes_link_the_engine(recipe):
-    for name in SHARED_FILES:
+    for name in (engine_of(recipe), *SHARED_FILES):
         assert (recipe / name).is_symlink(), f"{recipe / name} is a copy"
         assert not os.readlink(recipe / name).startswith("/")
         assert (recipe / name).exists()

@@ -45,22 +45,17 @@ encoder_of() { # tag: sets encoder, its checkpoint, speaker_options
 }
 
 from_encoder() { # tag: all that fine-tuning reads of data directories, audio and encoder
-  local set encoder encoder_checkpoint speaker_options
+  local encoder encoder_checkpoint speaker_options
   encoder_of "$1"
   from_upstream "$encoder" "$encoder_checkpoint" "$1"
   ((!${#speaker_options[@]})) || from 7 "${speaker_options[1]}"
-  for set in "${sets[@]}"; do
-    from 1 "data/$set/wav.scp" "data/$set/utt2spk" "data/$set/labels.yaml" "data/$set/utt2*" "data/$set/spk2*"
-    audio_of "$set"
-  done
+  from_audio
   from_text
 }
 
 finetune_one() { # tag config experiment
-  local encoder encoder_checkpoint speaker_options where=(--data "data/${sets[0]}")
+  local encoder encoder_checkpoint speaker_options where
   encoder_of "$1"
-  if ((${#sets[@]} > 1)); then
-    where+=(--validation-data "data/${sets[1]}" --test-data "$(bracketed data "${tests[@]}")")
-  fi
+  data_options
   train_seeds from_encoder "$1" "$2" "$3" ser finetune --upstream "$encoder" "${where[@]}" ${speaker_options[@]+"${speaker_options[@]}"}
 }

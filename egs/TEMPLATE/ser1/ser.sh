@@ -24,6 +24,7 @@ text_encoder=
 text_options=
 train_configs=
 seeds=0
+# shellcheck disable=SC2034  # train_seeds reads it by its verb's name
 train_options=
 predict_options=
 score_options=
@@ -37,6 +38,7 @@ papt_options=
 unseen=nearest
 finetune_upstreams=
 finetune_configs=
+# shellcheck disable=SC2034  # train_seeds reads it by its verb's name
 finetune_options=
 adapt=
 adapt_options=
@@ -115,7 +117,6 @@ user_options=("$@")
 . utils/stages.sh
 # shellcheck source=utils/upstream_names.sh
 . utils/upstream_names.sh
-(($# == 0)) || die "'$1' is no option. See './run.sh --help'."
 
 stage_names=(- data lint extract extract-text units papt adapt-extract train predict calibrate fuse score benchmark)
 stage_whats=(- "the corpus to data directories" "checks of the data directories" "audio to features"
@@ -130,176 +131,20 @@ unused="" # not in this recipe
 [[ -n $calibrate ]] || unused+=" 10 "
 [[ -n $fuse ]] || unused+=" 11 "
 
-if [[ $list == true ]]; then
-  list_stages
-  exit 0
-fi
-stage=$(number_of "$stage")
-stop_stage=$(number_of "$stop_stage")
-((stage <= stop_stage)) || die "--stage $stage comes after --stop-stage $stop_stage."
-[[ $nj =~ ^[0-9]+$ ]] || die "--nj takes a number, not '$nj'."
-((nj)) || nj=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
-
-# Lists of words. --stage and --force stay out of what goes on after a failure.
-read -ra sets <<<"$data_sets"
-read -ra prepare_words <<<"$prepare_options"
-read -ra lint_words <<<"$lint_options"
-read -ra extract_words <<<"$extract_options"
-read -ra predict_words <<<"$predict_options"
-read -ra score_words <<<"$score_options"
-read -ra seed_words <<<"$seeds"
-read -ra config_words <<<"$train_configs"
-((${#sets[@]})) || die "--data-sets is empty."
-learnt_parts=() # parts to predict beside the tests
-tests=("${sets[@]:2}") parts=("${sets[@]:2}") # the test sets, and the folders of their predictions
-case ${#sets[@]} in
-  1) tests=("${sets[0]}") parts=("test") ;;
-  2) die "--data-sets is one cross-validated set, or training, validation and test sets, not '$data_sets'." ;;
-esac
-for word in "${seed_words[@]}"; do [[ $word =~ ^[0-9]+$ ]] || die "--seeds takes numbers, not '$word'."; done
-
-names=() tags=() checkpoints=()
-if [[ -n $upstreams$train_configs ]]; then names_and_tags "$upstreams" "$extract_options"; fi
-for name in "${names[@]}"; do
-  [[ ! $name =~ ^(opensmile:|egemaps$|compare$) ]] || extras+=" opensmile"
-done
-for config in "${config_words[@]}"; do [[ -f $config ]] || die "--train-configs: there is no file '$config' in $recipe_dir."; done
-[[ -z $db_root ]] || db_root=$(found "$db_root")
-[[ -z $db_root || -d $db_root ]] || die "--db-root: there is no folder '$db_root'.${corpus_home:+ $corpus_home}"
-
-remember "${user_options[@]}"
-if [[ $stage == 1 && -n $corpus_home && -z $db_root && $dry_run == false ]] && [[ ! -f .marks/data.data || $force == true ]]; then
-  die "where is the corpus? Give its folder: ./run.sh --db-root <folder>. $corpus_home"
-fi
-
-began=$SECONDS
-export SER_INSTALL=${SER_INSTALL:-true} SER_EXTRAS=$extras SER_PYTHON=$python
-[[ $dry_run == false ]] || SER_INSTALL=false
-extract_cmd=run.sh
-train_cmd=run.sh
-# shellcheck source=path.sh
-. ./path.sh
-# shellcheck source=cmd.sh
-. ./cmd.sh
-release=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$SER_ROOT/ser/__init__.py")
-
-make_models() { # of the recipe's own, which options name
-  local command name word
-  read -ra command <<<"$local_models"
-  item models
-  setting command "${command[*]}"
-  setting release "$release"
-  for word in "${command[@]}"; do [[ ! -f $word ]] || from 0 "$word"; done
-  for name in $upstreams $finetune_upstreams $text_encoder; do
-    [[ $name != hf:exp/models/* ]] || promise "${name#hf:}"/{config.json,model.safetensors}
-  done
-  if todo; then
-    work run.sh log/models.log "${command[@]}"
-    item_end
-  fi
+train_verb=train predict_verb=predict
+read_own_options() {
+  read -ra config_words <<<"$train_configs"
+  [[ -z $upstreams$train_configs ]] || names_and_tags "$upstreams" "$extract_options"
+  want_files --train-configs "${config_words[@]}"
+  model_options="$upstreams $finetune_upstreams $text_encoder"
 }
 
-stage_data() {
-  local command set word
-  [[ -z $local_models ]] || make_models
-  item data
-  read -ra command <<<"${local_data//"{sets}"/$(IFS=, && printf '%s' "${sets[*]}")}"
-  ((${#command[@]})) || die "--local-data is empty: which command writes the data directories?"
-  if [[ -n $corpus_home && -z $db_root ]]; then
-    [[ -f $_mark && $force == false ]] && return # there is nothing to compare it with
-    db_root="<folder>"
-  fi
-  [[ -z $db_root ]] || command+=(--db-root "$db_root")
-  command+=(--out data ${prepare_words[@]+"${prepare_words[@]}"})
-  setting command "${command[*]}"
-  setting release "$release"
-  [[ -z $db_root || $db_root == "<folder>" ]] || from_named corpus "$db_root"
-  for word in "${command[@]}"; do [[ ! -f $word ]] || from 0 "$word"; done # the recipe's own script or table
-  for set in "${sets[@]}"; do promise data/"$set"/{wav.scp,utt2spk,spk2utt,labels.yaml}; done
-  if todo; then
-    work run.sh log/data.log "${command[@]}"
-    item_end
-  fi
-}
-
-declare -A audio_digests=()
-audio_of() { # set: notes the content of the audio itself as an input
-  local set=$1
-  [[ -f data/$set/wav.scp ]] || return 0
-  audio_digests[$set]=${audio_digests[$set]-$("${_marks[@]}" digest --audio "data/$set/wav.scp")}
-  setting "audio of data/$set" "${audio_digests[$set]}"
-}
-
-stage_lint() { # one call, since what the sets share is looked for
-  local set lint=(ser lint "${sets[@]/#/data/}" ${lint_words[@]+"${lint_words[@]}"})
-  [[ " $extract_options " != *" --skip-broken "* ]] || lint+=(--allow broken-audio)
-  item sets
-  for set in "${sets[@]}"; do
-    from 1 "data/$set/utt2spk" "data/$set/*"
-    audio_of "$set"
-  done
-  setting command "${lint[*]}"
-  setting release "$release"
-  promise lint.html
-  if todo; then
-    work "run.sh --show" log/lint.log "${lint[@]}" --html lint.html --nj "$nj"
-    item_end
-  fi
-}
-
-jobs_for() { # set: prints how many jobs share it; each takes seconds to start, so a small set has fewer
-  local utterances=0
-  [[ ! -f data/$1/utt2spk ]] || utterances=$(grep -c '' "data/$1/utt2spk" || true)
-  local most=$(((utterances + 249) / 250))
-  printf '%d\n' $((most < 1 || nj < most ? nj : most))
-}
-
-extract_one() { # upstream, its checkpoint or nothing, feats/<tag>, set, further options...
-  local feats=$3/$4 extract jobs log=log/extract_${3#feats/}_$4
-  item "${feats#feats/}"
-  from 1 "data/$4/wav.scp" "data/$4/utt2spk"
-  [[ ! -f data/$4/segments ]] || from 1 "data/$4/segments"
-  [[ ! -f data/$4/utt2dur ]] || from 1 "data/$4/utt2dur"
-  audio_of "$4"
-  from_upstream "$1" "$2" "${3#feats/}"
-  [[ ${5-} != --speakers ]] || from 7 "$6"
-  setting "extract options" "$extract_options"
-  setting release "$release"
-  promise "$feats"/{pooled_mean.scp,meta.yaml}
-  clear_if_forced "$feats"
-  extract=(ser extract "data/$4" "$feats" --upstream "$1" ${extract_words[@]+"${extract_words[@]}"} "${@:5}")
-  if todo; then
-    jobs=$(jobs_for "$4")
-    if ((jobs == 1)); then
-      work "$extract_cmd" "$log.log" "${extract[@]}"
-    else
-      work "$extract_cmd" "JOB=1:$jobs" "$log.JOB.log" "${extract[@]}" --nj "$jobs" --job JOB
-      work run.sh "$log.combine.log" "${extract[@]}" --nj "$jobs" --combine
-    fi
-    item_end
-  fi
-}
-
-from_upstream() { # upstream, its checkpoint or nothing, tag: the upstream as an input
-  local name=$1
-  if [[ $2 == exp/papt/* ]]; then
-    from 6 "$2"
-  elif made_here "$2"; then
-    from 1 "$2"
-  elif [[ -n $2 ]]; then
-    from_named "checkpoint of $3" "$2" # by its content, wherever it lies
-    name=${1%":$2"}
-  fi
-  setting upstream "$name"
-}
-
-stage_extract() {
-  local i set
-  for i in "${!names[@]}"; do
-    for set in "${sets[@]}"; do extract_one "${names[i]}" "${checkpoints[i]}" "feats/${tags[i]}" "$set"; done
-  done
-}
-
+# shellcheck source=../../TEMPLATE/ser1/engine.sh
+. "$template/engine.sh"
+# shellcheck source=../../TEMPLATE/ser1/data_stages.sh
+. "$template/data_stages.sh"
+# shellcheck source=../../TEMPLATE/ser1/experiments.sh
+. "$template/experiments.sh"
 # shellcheck source=../../TEMPLATE/ser1/experiment_stages.sh
 . "$template/experiment_stages.sh"
 if [[ -n $text_encoder ]]; then
@@ -324,15 +169,6 @@ if [[ -n $fuse ]]; then
 fi
 
 { # Read as a whole, so that a run goes on as it began when this file changes under it.
-  for ((number = stage; number <= stop_stage; number++)); do
-    [[ $off$unused == *" $number "* ]] && continue
-    stage_begin "$number" "${stage_names[number]}" "${stage_whats[number]}"
-    "stage_${stage_names[number]}"
-    stage_end
-  done
-  _stage=""
-  if [[ $dry_run == false && $stop_stage == 13 && -f RESULTS.md ]]; then
-    say "done in $(seconds_as_text $((SECONDS - began))): $recipe_dir/RESULTS.md, results.csv, report.html"
-  fi
+  run_stages
   exit 0
 }

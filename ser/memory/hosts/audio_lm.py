@@ -13,7 +13,7 @@ from ser.memory.hosts.audio_lm_config import AudioLMConfig
 from ser.memory.hosts.base import HostInfo
 from ser.memory.hosts.hearing import FAMILIES
 from ser.memory.hosts.language_model import AudioLanguageModel
-from ser.memory.hosts.prompt import Writer, make_prompt
+from ser.memory.hosts.prompt import make_prompt, writer_for
 from ser.upstream.base import count_parameters
 from ser.upstream.checkpoint import hash_files
 from ser.upstream.model_folder import hub_errors, load_weights, locate, quiet_transformers, weight_files
@@ -59,10 +59,10 @@ def load_audio_lm(
             processor = transformers.AutoProcessor.from_pretrained(where)
             tokenizer = processor.tokenizer
         else:
-            processor, tokenizer = None, transformers.AutoTokenizer.from_pretrained(where)
+            processor, tokenizer = None, _tokenizer(where)
     # Prompts first: they fail in a second, and weights take minutes.
     template = tokenizer if processor is None else processor
-    writer = Writer(where, tokenizer, template, audio_token, family.before, family.after)
+    writer = writer_for(tokenizer)(where, tokenizer, template, audio_token, family.before, family.after)
     prompt = make_prompt(config, classes, writer)
     model = load_weights(architecture, where, dtype=PRECISIONS[config.precision], attn_implementation="sdpa")
     hearing = family(_part(model, "audio_tower"), _part(model, "multi_modal_projector"), extractor, processor)
@@ -77,6 +77,19 @@ def load_audio_lm(
     return AudioLanguageModel(
         hearing, decoder, head, prompt, tokenizer, _stops(model, tokenizer), config, words, info
     ).to(target)
+
+
+def _tokenizer(where: str) -> Any:
+    """A tokenizer that needs no processor around it."""
+    import transformers
+
+    try:
+        return transformers.AutoTokenizer.from_pretrained(where)
+    except ImportError:
+        raise UserError(
+            "this tokenizer is one of mistral-common, which is not installed", file=where,
+            hint="pip install 'mistral-common[audio]'",
+        ) from None  # fmt: skip
 
 
 def _part(model: nn.Module, name: str) -> nn.Module:

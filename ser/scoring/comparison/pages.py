@@ -28,6 +28,7 @@ POSITIONS_HEADER = (
     "label", "metric", "position", "first", "last", "system", "utterances", "clusters", "value", "low",
     "high", "difference", "difference_low", "difference_high",
 )  # fmt: skip
+POSITION_FILES = ("positions.csv", "positions.svg")
 REFERENCE = "reference"
 
 
@@ -49,6 +50,9 @@ def write_comparison(found: Comparison, out: Path, command: str) -> tuple[str, l
         contents["positions.svg"] = picture(found)
     for name, content in contents.items():
         write_text(out / name, content)
+    for name in POSITION_FILES:
+        if name not in contents:  # of an earlier comparison
+            (out / name).unlink(missing_ok=True)
     return text, [out / name for name in contents]
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +17,21 @@ from ser.downstream.conditioning.gender import GenderBranch
 from ser.downstream.conditioning.side import FEMALE, MALE, UNKNOWN, Side
 from ser.downstream.conditioning.side_config import GenderConfig, SideOptions, TextConfig
 from ser.downstream.conditioning.speaker_config import SpeakerConfig
-from ser.downstream.config import ModelConfig, OptimizerConfig, TaskConfig, TrainConfig
+from ser.downstream.config import ModelConfig, TaskConfig
 from ser.downstream.dependence import check_options
 from ser.downstream.ensemble import Ensemble
 from ser.downstream.experiment import Experiment, Sources, training_fingerprint
 from ser.downstream.model import UtteranceModel
-from ser.downstream.predict import predict_experiment
 from ser.downstream.saved import SavedModel
 from ser.downstream.train import train_experiment
 from ser.metrics.continuous import ccc
-from tests.downstream.corpus import make_set
+from tests.downstream.conditioning import experiments
+from tests.downstream.conditioning.experiments import SHAPE, features, run, stir
+from tests.downstream.corpus import copied, make_set
 
-SHAPE, WORDS = (2, 3, 4), 8
+WORDS = 8
+# Layer 0 of the made-up corpus is noise (tests.downstream.corpus): what is learnt is told.
+configured = partial(experiments.configured, epochs=12, layer=0, pooling="mean+std")
 HEADS = ("linear", "superb", "mlp", "interpreter", "transformer")
 OPTIONS = [
     SideOptions(GenderConfig(fusion, source), TextConfig(text, width=8), WORDS if text != "none" else 0)
@@ -38,10 +42,6 @@ OPTIONS = [
         ("add", "predicted", "cross_attention"),
     )
 ]  # fmt: skip
-
-
-def features(n: int = 12) -> torch.Tensor:
-    return torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(0))
 
 
 def told(n: int = 12) -> Side:
@@ -58,15 +58,6 @@ def make(
     torch.manual_seed(0)
     config = ModelConfig(pooling="std_per_layer", head=head, hidden=16)
     return UtteranceModel(config, SHAPE, 2, speaker, ["a", "b"], side).eval()
-
-
-def stir(model: UtteranceModel) -> UtteranceModel:
-    """Random values everywhere, so that no zero start hides anything."""
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    return model
 
 
 def name(options: SideOptions) -> str:
@@ -212,23 +203,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     return Sources(*train[:2], *validation[:2], [test[0]], [test[1]], **words)
 
 
-def configured(gender: GenderConfig | None = None, text: TextConfig | None = None, **model) -> TrainConfig:
-    return TrainConfig(
-        task=TaskConfig(emotion=False, attributes=["arousal"]),
-        model=ModelConfig(**({"layer": 0, "pooling": "mean+std"} | model)),
-        gender=gender or GenderConfig(),
-        text=text or TextConfig(),
-        optimizer=OptimizerConfig(lr=0.01, epochs=12, patience=12, batch_size=16),
-    )
-
-
-def run(config: TrainConfig, sources: Sources, path: Path) -> Experiment:
-    experiment = Experiment(path)
-    train_experiment(config, sources, experiment)
-    predict_experiment(experiment, ["train", "validation", "test"])
-    return experiment
-
-
 @pytest.mark.parametrize(
     ("config", "words"),
     [
@@ -237,7 +211,7 @@ def run(config: TrainConfig, sources: Sources, path: Path) -> Experiment:
             configured(GenderConfig("concatenate", "predicted"), head="mlp"),
             ["gender (predicted), concatenated"],
         ),
-        (configured(text=TextConfig("concatenate")), ["text, concatenated"]),
+        (configured(TextConfig("concatenate")), ["text, concatenated"]),
         (
             configured(GenderConfig("add"), TextConfig("cross_attention", width=8), head="interpreter"),
             ["gender (true), added", "text, cross-attention"],
@@ -267,7 +241,7 @@ def test_experiments_are_trained_saved_and_predicted(sources, tmp_path, config, 
 def test_words_that_carry_the_label_raise_ccc(sources, tmp_path):
     """Layer 0 is noise: whatever is predicted comes from the text."""
     values = []
-    for number, config in enumerate((configured(), configured(text=TextConfig("concatenate")))):
+    for number, config in enumerate((configured(), configured(TextConfig("concatenate")))):
         experiment = run(config, sources, tmp_path / str(number))
         truth = DataDir.load(sources.test_data[0]).attribute("arousal")
         found = ArkReader(experiment.path / "seed0" / "fold0" / "test" / "pred.scp")
@@ -297,41 +271,22 @@ def test_audio_of_ones_own_is_predicted_without_gender_and_text(sources, tmp_pat
     assert ensemble.predict(torch.randn(2, 2, 3, 6)).isfinite().all()
 
 
-def copied(sources: Sources, folder: Path) -> Sources:
-    """The sources elsewhere, to be spoiled."""
-    import shutil
-
-    root = sources.data.parents[1]
-    for part in ("data", "feats"):
-        shutil.copytree(root / part, folder / part)
-
-    def moved(path: Path) -> Path:
-        return folder / path.relative_to(root)
-
-    return Sources(
-        *(moved(p) for p in (sources.data, sources.feats, sources.validation_data, sources.validation_feats)),
-        [moved(p) for p in sources.test_data], [moved(p) for p in sources.test_feats],
-        text_feats=moved(sources.text_feats), validation_text_feats=moved(sources.validation_text_feats),
-        test_text_feats=[moved(p) for p in sources.test_text_feats],
-    )  # fmt: skip
-
-
 def test_a_test_set_without_any_words_is_met_with_no_text(sources, tmp_path):
     silent = copied(sources, tmp_path)
     for ending in ("ark", "scp"):
         write_text(silent.test_text_feats[0] / f"embedding.{ending}", "")
-    found = run(configured(text=TextConfig("concatenate")), silent, tmp_path / "exp")
+    found = run(configured(TextConfig("concatenate")), silent, tmp_path / "exp")
     heard = ArkReader(found.path / "seed0" / "fold0" / "test" / "emb.scp")
     saved = SavedModel.load(found.path / "seed0" / "fold0" / "model.safetensors")
     no_text = saved.model.side.text.embedding.no_text.detach().numpy()
     assert all(np.allclose(vector[-WORDS:], no_text, atol=1e-6) for vector in heard.values())
     nothing = replace(silent, text_feats=silent.test_text_feats[0])
     with pytest.raises(UserError, match="no training utterance has a transcript"):
-        train_experiment(configured(text=TextConfig("concatenate")), nothing, Experiment(tmp_path / "no"))
+        train_experiment(configured(TextConfig("concatenate")), nothing, Experiment(tmp_path / "no"))
 
 
 def test_data_that_do_not_tell(sources, tmp_path):
-    told_gender, told_text = configured(GenderConfig("add")), configured(text=TextConfig("concatenate"))
+    told_gender, told_text = configured(GenderConfig("add")), configured(TextConfig("concatenate"))
 
     def refused(config, sources, words):
         with pytest.raises(UserError) as caught:
@@ -364,7 +319,7 @@ def test_data_that_do_not_tell(sources, tmp_path):
     [
         (configured(GenderConfig("add", hide=1.0)), "gender.hide must be at least 0 and less than 1"),
         (configured(GenderConfig("add", weight=0)), "gender.weight must be positive"),
-        (configured(text=TextConfig("cross_attention", width=6)), "text.width must be a multiple of 4"),
+        (configured(TextConfig("cross_attention", width=6)), "text.width must be a multiple of 4"),
         (configured(GenderConfig("add", "predicted"), standardise="speaker"), "takes away what tells gender"),
     ],
 )

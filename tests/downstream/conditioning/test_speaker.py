@@ -1,8 +1,7 @@
 """Models on features that are told of the speaker: representation, placement, interpreter."""
 
-import shutil
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,17 +13,19 @@ from ser.data.arks import ArkReader
 from ser.data.datadir import DataDir
 from ser.downstream.conditioning.speaker_config import SpeakerConfig
 from ser.downstream.conditioning.voices import NOBODY, Voices
-from ser.downstream.config import ModelConfig, OptimizerConfig, TaskConfig, TrainConfig
+from ser.downstream.config import ModelConfig
 from ser.downstream.ensemble import Ensemble
 from ser.downstream.experiment import Experiment, Sources
 from ser.downstream.model import UtteranceModel
-from ser.downstream.predict import predict_experiment
 from ser.downstream.saved import SavedModel
 from ser.downstream.train import train_experiment
 from ser.metrics.continuous import ccc
-from tests.downstream.corpus import make_set
+from tests.downstream.conditioning import experiments
+from tests.downstream.conditioning.experiments import SHAPE, features, run, stir
+from tests.downstream.corpus import copied, make_set
 
-SHAPE, SPEAKERS = (2, 3, 4), ["a", "b", "c"]
+SPEAKERS = ["a", "b", "c"]
+configured = partial(experiments.configured, epochs=8, layer=1, hidden=16)
 CELLS = [
     (representation, placement, head)
     for representation in ("mean", "max", "projection", "embedding")
@@ -35,23 +36,10 @@ CELLS = [
 ]  # fmt: skip
 
 
-def features(n: int = 12, seed: int = 0) -> torch.Tensor:
-    return torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(seed))
-
-
 def make(speaker: SpeakerConfig, head: str = "linear", seed: int = 0) -> UtteranceModel:
     torch.manual_seed(seed)
     config = ModelConfig(pooling="std_per_layer", head=head, hidden=16)
     return UtteranceModel(config, SHAPE, 2, speaker, SPEAKERS).eval()
-
-
-def stir(model: UtteranceModel) -> UtteranceModel:
-    """Random values everywhere, so that no zero start hides anything."""
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    return model
 
 
 def told(model: UtteranceModel, x: torch.Tensor, speakers: list[str]) -> torch.Tensor:
@@ -150,22 +138,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     return Sources(*sets["train"], *sets["validation"], [t[0] for t in tests], [t[1] for t in tests])
 
 
-def configured(representation: str, placement: str, head: str, **speaker) -> TrainConfig:
-    return TrainConfig(
-        task=TaskConfig(emotion=False, attributes=["arousal"]),
-        model=ModelConfig(layer=1, head=head, hidden=16),
-        speaker=SpeakerConfig(representation, placement, **speaker),
-        optimizer=OptimizerConfig(lr=0.01, epochs=8, patience=8, batch_size=16),
-    )
-
-
-def run(config: TrainConfig, sources: Sources, path: Path) -> Experiment:
-    experiment = Experiment(path)
-    train_experiment(config, sources, experiment)
-    predict_experiment(experiment, ["train", "validation", "test"])
-    return experiment
-
-
 @pytest.mark.parametrize(
     ("representation", "placement", "head"),
     [
@@ -177,7 +149,9 @@ def run(config: TrainConfig, sources: Sources, path: Path) -> Experiment:
 )
 def test_experiments_are_trained_saved_and_predicted(sources, tmp_path, representation, placement, head):
     """The validation metric of the chosen epoch is found again in the files that prediction writes."""
-    experiment = run(configured(representation, placement, head), sources, tmp_path / "exp")
+    experiment = run(
+        configured(SpeakerConfig(representation, placement), head=head), sources, tmp_path / "exp"
+    )
     fold = experiment.path / "seed0" / "fold0"
     fit = read_json(fold / "fit.json")
     assert fit["validation_metric"] > 0.2
@@ -197,23 +171,13 @@ def test_experiments_are_trained_saved_and_predicted(sources, tmp_path, represen
 
 @pytest.mark.parametrize("representation", ["mean", "embedding"])
 def test_labels_of_test_speakers_are_not_looked_at(sources, tmp_path, representation):
-    config = configured(representation, "concatenate", "interpreter")
+    config = configured(SpeakerConfig(representation, "concatenate"), head="interpreter")
     first = run(config, sources, tmp_path / "one")
-    for name in ("data", "feats"):
-        shutil.copytree(sources.data.parents[1] / name, tmp_path / "other" / name)
-    for data in ("test", "enrol"):
-        table = tmp_path / "other" / "data" / data / "utt2arousal"
+    other = copied(sources, tmp_path / "other")
+    for data in other.test_data:
+        table = data / "utt2arousal"
         lines = [line.split()[0] + " 4.0" for line in table.read_text().splitlines()]
         table.write_text("\n".join(lines) + "\n")
-
-    def moved(path: Path) -> Path:
-        return tmp_path / "other" / path.relative_to(sources.data.parents[1])
-
-    other = Sources(
-        moved(sources.data), moved(sources.feats), moved(sources.validation_data),
-        moved(sources.validation_feats), [moved(p) for p in sources.test_data],
-        [moved(p) for p in sources.test_feats],
-    )  # fmt: skip
     second = run(config, other, tmp_path / "two")
     for name in ("model.safetensors", "test/pred.ark"):
         files = [each.path / "seed0" / "fold0" / name for each in (first, second)]
@@ -222,7 +186,7 @@ def test_labels_of_test_speakers_are_not_looked_at(sources, tmp_path, representa
 
 def test_enrolled_speakers_have_the_vectors_of_the_enrolment_set(sources, tmp_path):
     """Other audio in the test set leaves the rest of it as it is, and the enrolment set is not predicted."""
-    config = configured("mean", "concatenate", "interpreter", enrolment="enrol")
+    config = configured(SpeakerConfig("mean", "concatenate", enrolment="enrol"), head="interpreter")
     experiment = run(config, sources, tmp_path / "exp")
     fold = experiment.path / "seed0" / "fold0"
     assert not (fold / "enrol").exists()
@@ -242,12 +206,15 @@ def test_enrolled_speakers_have_the_vectors_of_the_enrolment_set(sources, tmp_pa
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (configured("mean", "first", "linear"), "ser papt --speaker.fusion first"),
-        (configured("mean", "prefix", "interpreter"), "only a Transformer reads tokens"),
-        (configured("mean", "last", "linear", enrolment="nowhere"), "There are: enrol, test"),
-        (configured("none", "last", "linear", enrolment="enrol"), "without a speaker.representation"),
-        (configured("embedding", "last", "linear", unseen="knn", k=9), "at least 9 training speakers: 8"),
-        (configured("mean", "last", "linear", width=0), "speaker.width must be at least 1"),
+        (configured(SpeakerConfig("mean", "first")), "ser papt --speaker.fusion first"),
+        (configured(SpeakerConfig("mean", "prefix"), head="interpreter"), "only a Transformer reads tokens"),
+        (configured(SpeakerConfig("mean", "last", enrolment="nowhere")), "There are: enrol, test"),
+        (configured(SpeakerConfig("none", "last", enrolment="enrol")), "without a speaker.representation"),
+        (
+            configured(SpeakerConfig("embedding", "last", unseen="knn", k=9)),
+            "at least 9 training speakers: 8",
+        ),
+        (configured(SpeakerConfig("mean", "last", width=0)), "speaker.width must be at least 1"),
     ],
 )
 def test_mistakes(sources, tmp_path, config, words):
@@ -257,7 +224,7 @@ def test_mistakes(sources, tmp_path, config, words):
 
 
 def test_speakers_that_were_standardised_away_are_refused():
-    config = configured("mean", "last", "linear")
+    config = configured(SpeakerConfig("mean", "last"))
     config.model.standardise = "speaker"
     with pytest.raises(UserError, match="takes away what tells speakers apart"):
         config.check()

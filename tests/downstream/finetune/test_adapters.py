@@ -1,4 +1,3 @@
-# ruff: noqa: F811  (fixtures of another file)
 """LoRA and bottleneck adapters in encoders of every family."""
 
 import pytest
@@ -9,8 +8,6 @@ from ser.downstream.finetune.adapters import ADAPTER, AdapterConfig, Bottleneck,
 from ser.downstream.finetune.config import EncoderConfig, InterpreterConfig, OptimizerConfig
 from ser.downstream.finetune.model import EndToEnd, Waves
 from ser.upstream import load_upstream
-from tests.downstream.finetune.test_trainable import named  # noqa: F401  (fixture)
-from tests.papt.conftest import pretrained, task  # noqa: F401  (fixtures)
 
 FAMILIES = ["hubert-base", "wavlm-large", "wav2vec2-base", "w2v-bert-relative", "whisper-encoder", "data2vec"]
 KINDS = ["lora", "bottleneck"]
@@ -45,8 +42,8 @@ def assert_same(one: torch.Tensor, two: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_in_every_layer_and_untrained_they_change_nothing(named, family: str, kind: str) -> None:
-    plain, adapted = build(named(family)), build(named(family), kind)
+def test_in_every_layer_and_untrained_they_change_nothing(encoder, family: str, kind: str) -> None:
+    plain, adapted = build(encoder(family)), build(encoder(family), kind)
     with torch.no_grad():
         assert torch.equal(plain.embed(waves()), adapted.embed(waves()))
         assert not torch.allclose(plain.embed(waves()), fill(adapted).embed(waves()), rtol=1e-3)
@@ -62,8 +59,8 @@ def test_in_every_layer_and_untrained_they_change_nothing(named, family: str, ki
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_utterance_is_the_same_alone_and_in_a_batch(named, family: str, kind: str) -> None:
-    model = fill(build(named(family), kind))
+def test_an_utterance_is_the_same_alone_and_in_a_batch(encoder, family: str, kind: str) -> None:
+    model = fill(build(encoder(family), kind))
     both = waves()
     with torch.no_grad():
         together = model.embed(both)
@@ -73,8 +70,8 @@ def test_an_utterance_is_the_same_alone_and_in_a_batch(named, family: str, kind:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_lora_merged_equals_lora_beside(named, family: str) -> None:
-    model = fill(build(named(family), "lora"))
+def test_lora_merged_equals_lora_beside(encoder, family: str) -> None:
+    model = fill(build(encoder(family), "lora"))
     with torch.no_grad():
         beside = model.embed(waves())
         model.merge_adapters()
@@ -86,9 +83,9 @@ def test_lora_merged_equals_lora_beside(named, family: str) -> None:
         assert_same(model.embed(waves()), beside)
 
 
-def test_lora_is_the_equation(named) -> None:
+def test_lora_is_the_equation(encoder) -> None:
     """y = W x + (alpha / r) B A x, of one projection by hand."""
-    model = fill(build(named("hubert-base"), "lora", alpha=6.0))
+    model = fill(build(encoder("hubert-base"), "lora", alpha=6.0))
     module = model.upstream.get_submodule("model.encoder.layers.1.attention.q_proj")
     x = torch.randn(2, 5, 32)
     a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
@@ -107,10 +104,10 @@ def test_bottleneck_is_the_equation() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rates_decay_by_layer_and_replayed_layers_change_nothing(named, kind: str) -> None:
+def test_rates_decay_by_layer_and_replayed_layers_change_nothing(encoder, kind: str) -> None:
     found = []
     for checkpointing in (False, True):
-        model = fill(build(named("wavlm-large"), kind, checkpointing=checkpointing)).train()
+        model = fill(build(encoder("wavlm-large"), kind, checkpointing=checkpointing)).train()
         model.embed(waves()).square().sum().backward()
         found.append([p.grad for p in model.upstream.parameters() if p.requires_grad])
     torch.testing.assert_close(found[0], found[1], rtol=1e-6, atol=1e-7)
@@ -123,17 +120,17 @@ def test_rates_decay_by_layer_and_replayed_layers_change_nothing(named, kind: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_dropout_in_training_alone(named, kind: str) -> None:
-    model = fill(build(named("hubert-base"), kind, dropout=0.5))
+def test_dropout_in_training_alone(encoder, kind: str) -> None:
+    model = fill(build(encoder("hubert-base"), kind, dropout=0.5))
     with torch.no_grad():
         assert torch.equal(model.embed(waves()), model.embed(waves()))
         model.train()
         assert not torch.equal(model.embed(waves()), model.embed(waves()))
 
 
-def test_beside_the_last_layers_own_weights(named) -> None:
+def test_beside_the_last_layers_own_weights(encoder) -> None:
     options = EncoderConfig("top:1", adapter=AdapterConfig(kind="lora"))
-    model = EndToEnd(load_upstream(named("hubert-large")), options, InterpreterConfig(), 2, [])
+    model = EndToEnd(load_upstream(encoder("hubert-large")), options, InterpreterConfig(), 2, [])
     own = {name: depth for name, depth in model.chosen.items() if name not in adapter_names(model.chosen)}
     assert set(own.values()) == {3} and any(name.endswith("q_proj.base_layer.weight") for name in own)
     assert {model.chosen[name] for name in adapter_names(model.chosen)} == {1, 2, 3}
@@ -149,10 +146,10 @@ def test_a_personalised_encoder(pretrained, kind: str) -> None:
         assert not torch.allclose(plain.embed(spoken), fill(adapted).embed(spoken), rtol=1e-3)
 
 
-def test_fewer_projections_and_places(named) -> None:
-    lora = build(named("wavlm-large"), "lora", projections=["query", "value"])
+def test_fewer_projections_and_places(encoder) -> None:
+    lora = build(encoder("wavlm-large"), "lora", projections=["query", "value"])
     assert {name.split(".lora")[0].rsplit(".", 1)[1] for name in lora.chosen} == {"q_proj", "v_proj"}
-    adapters = build(named("whisper-encoder"), "bottleneck", places=["feed_forward"])
+    adapters = build(encoder("whisper-encoder"), "bottleneck", places=["feed_forward"])
     assert {name.split(".bottleneck")[0].rsplit(".", 1)[1] for name in adapters.chosen} == {"fc2"}
 
 
@@ -166,6 +163,6 @@ def test_fewer_projections_and_places(named) -> None:
         ("fbank", "bottleneck", r"the layers of fbank have no attention module"),
     ],
 )
-def test_encoders_without_such_modules(named, family: str, kind: str, message: str) -> None:
+def test_encoders_without_such_modules(encoder, family: str, kind: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        build(family if family == "fbank" else named(family), kind)
+        build(family if family == "fbank" else encoder(family), kind)

@@ -1,4 +1,3 @@
-# ruff: noqa: F811  (fixtures of another file)
 """Augmentation: what is drawn, from what, and that padding is no part of it."""
 
 import numpy as np
@@ -13,7 +12,6 @@ from ser.downstream.finetune.config import EncoderConfig, InterpreterConfig
 from ser.downstream.finetune.model import EndToEnd, Waves
 from ser.upstream import load_upstream
 from ser.upstream.masking import mask_features, masked_features
-from tests.downstream.finetune.test_trainable import named  # noqa: F401  (fixture)
 from tests.downstream.tones import write_tones
 
 MASKS = AugmentConfig(time_masks=2, time_width=0.3, channel_masks=2, channel_width=0.2)
@@ -118,8 +116,8 @@ def test_nothing_is_masked_outside_of_training() -> None:
 @pytest.mark.parametrize(
     "family", ["hubert-base", "wavlm-large", "wav2vec2-base", "w2v-bert-relative", "whisper-encoder"]
 )
-def test_encoders_mask_an_utterance_alike_alone_and_in_a_batch(named, family: str) -> None:
-    model = EndToEnd(load_upstream(named(family)), EncoderConfig(), InterpreterConfig(), 2, []).eval()
+def test_encoders_mask_an_utterance_alike_alone_and_in_a_batch(encoder, family: str) -> None:
+    model = EndToEnd(load_upstream(encoder(family)), EncoderConfig(), InterpreterConfig(), 2, []).eval()
     lengths = (8000, 5000)
     wave = 0.1 * torch.randn(2, 8000, generator=torch.Generator().manual_seed(1))
     plain = Waves(wave, torch.tensor(lengths), ("a", "b"))
@@ -133,10 +131,10 @@ def test_encoders_mask_an_utterance_alike_alone_and_in_a_batch(named, family: st
             torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_batches_are_planned_by_the_length_that_is_heard(named, tmp_path) -> None:
+def test_batches_are_planned_by_the_length_that_is_heard(encoder, tmp_path) -> None:
     """Played slower an utterance is longer, and the bound on a micro-batch holds all the same."""
     data = DataDir.load(write_tones(tmp_path, speakers="ab"))
-    audio = AudioSet.load([data], load_upstream(named("wavlm-large")))
+    audio = AudioSet.load([data], load_upstream(encoder("wavlm-large")))
 
     class Process:
         num_processes, process_index = 1, 0
@@ -175,7 +173,7 @@ def test_values_that_mean_nothing(options: dict, message: str) -> None:
         AugmentConfig(**options).check()
 
 
-def test_an_encoder_that_hides_its_features(named) -> None:
+def test_an_encoder_that_hides_its_features(encoder) -> None:
     with pytest.raises(UserError, match=r"does not let its features be masked"):
-        check_augmentation(MASKS, load_upstream(named("data2vec")))
-    check_augmentation(AugmentConfig(noise=[0, 10]), load_upstream(named("data2vec")))
+        check_augmentation(MASKS, load_upstream(encoder("data2vec")))
+    check_augmentation(AugmentConfig(noise=[0, 10]), load_upstream(encoder("data2vec")))

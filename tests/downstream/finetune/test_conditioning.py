@@ -7,19 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 
 from ser.core.errors import UserError
-from ser.core.files import read_yaml, write_text, write_yaml
-from ser.data.arks import ArkReader, ArkWriter
+from ser.core.files import read_yaml, write_text
+from ser.data.arks import ArkReader
 from ser.data.datadir import DataDir
 from ser.downstream.conditioning.side import FEMALE, MALE, UNKNOWN, Side, Told
 from ser.downstream.conditioning.side_config import GenderConfig, SideOptions, TextConfig
 from ser.downstream.config import TaskConfig
-from ser.downstream.examples import load_labels
 from ser.downstream.experiment import AudioSources, Experiment
-from ser.downstream.finetune import fit as finetune_fit
-from ser.downstream.finetune.batches import AudioSet
 from ser.downstream.finetune.config import (
     BatchConfig,
     EncoderConfig,
@@ -31,19 +27,19 @@ from ser.downstream.finetune.config import (
 from ser.downstream.finetune.fit import FineTuning
 from ser.downstream.finetune.model import EndToEnd, Waves
 from ser.downstream.finetune.train import finetune_experiment
-from ser.downstream.fit import Task
 from ser.downstream.predict import predict_experiment
 from ser.upstream import load_upstream
-from tests.downstream.finetune.test_finetune import (  # noqa: F401  (encoder is a fixture)
+from tests.downstream.finetune.experiments import (
+    WORDS,
     assert_same_gradients,
     bytes_of,
-    encoder,
     gradients_of,
+    interrupted,
+    make_fit,
     quick,
 )
 from tests.downstream.tones import CLASSES, write_tones
 
-WORDS = 6
 TOLD = [
     (GenderConfig(fusion, source, task=task), TextConfig(text, width=8))
     for fusion, source, task, text in (
@@ -54,29 +50,6 @@ TOLD = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> AudioSources:
-    """Tones whose classes are drawn anew: only the words tell them. One speaker's gender is not known."""
-    folder = tmp_path_factory.mktemp("told")
-    data = write_tones(folder, utterances=20)
-    random = np.random.default_rng(0)
-    label = {name: CLASSES[int(random.integers(2))] for name in DataDir.load(data).utterances}
-    write_text(data / "utt2emo", "".join(f"{name} {value}\n" for name, value in label.items()))
-    gender = {"a": "f", "b": "m", "c": "f"}
-    known = {name: gender[name[0]] for name in label if name[0] in gender}
-    write_text(data / "utt2gender", "".join(f"{name} {value}\n" for name, value in known.items()))
-    feats = folder / "words"
-    feats.mkdir()
-    with ArkWriter(feats / "embedding") as writer:
-        for number, name in enumerate(sorted(label)):
-            if number % 9:
-                vector = 0.1 * random.normal(size=WORDS)
-                vector[1] += CLASSES.index(label[name])
-                writer.write(name, vector.astype(np.float32))
-    write_yaml(feats / "meta.yaml", {"encoder": "hf:words", "tag": "words", "fingerprint": "1"})
-    return AudioSources(data, "", text_feats=feats)
-
-
 def told_of(sources: AudioSources, gender: GenderConfig, text: TextConfig) -> Told:
     options = SideOptions(gender, text, WORDS if text.fusion != "none" else 0)
     told = Told.load([(DataDir.load(sources.data), sources.text_feats)], options)
@@ -84,15 +57,10 @@ def told_of(sources: AudioSources, gender: GenderConfig, text: TextConfig) -> To
     return told
 
 
-def make_fit(sources: AudioSources, upstream: str, config: FinetuneConfig) -> FineTuning:
-    data = DataDir.load(sources.data)
-    audio = AudioSet.load([data], load_upstream(upstream))
-    if config.gender.on or config.text.fusion != "none":
-        audio.told = told_of(sources, config.gender, config.text)
-    learn = [u for u in data.utterances if not u.startswith("a")]
-    held = [u for u in data.utterances if u.startswith("a")]
-    labels, outputs = load_labels([data], CLASSES, ["arousal"]), Task(CLASSES, ["arousal"])
-    return FineTuning(config, outputs, labels, audio, learn, held, 0, Accelerator(cpu=True))
+def make_told_fit(sources: AudioSources, upstream: str, config: FinetuneConfig) -> FineTuning:
+    asked = config.gender.on or config.text.fusion != "none"
+    told = told_of(sources, config.gender, config.text) if asked else None
+    return make_fit(sources.data, upstream, config, told)
 
 
 def test_gender_and_words_by_name(sources: AudioSources) -> None:
@@ -104,18 +72,18 @@ def test_gender_and_words_by_name(sources: AudioSources) -> None:
 
 
 @pytest.mark.parametrize(("gender", "text"), TOLD)
-def test_training_starts_from_the_model_that_is_told_nothing(sources, encoder, gender, text) -> None:  # noqa: F811
+def test_training_starts_from_the_model_that_is_told_nothing(sources, encoder, gender, text) -> None:
     """The same head but for columns of zeros, and the same predictions."""
     config = quick(interpreter=InterpreterConfig([8], 0.0, start="random"))
-    plain = make_fit(sources, encoder("wavlm-base"), config)
-    told = make_fit(sources, encoder("wavlm-base"), replace(config, gender=gender, text=text))
+    plain = make_told_fit(sources, encoder("wavlm-base"), config)
+    told = make_told_fit(sources, encoder("wavlm-base"), replace(config, gender=gender, text=text))
     names = plain.learn[:6]
     torch.testing.assert_close(told._predict(names)[1], plain._predict(names)[1], rtol=0, atol=1e-6)
     assert told.model.trained_parameters() > plain.model.trained_parameters()
 
 
 @pytest.mark.parametrize("pooling", ["mean", "mean+std", "attention", "attentive"])
-def test_words_read_the_frames_of_their_own_utterance(sources, encoder, pooling) -> None:  # noqa: F811
+def test_words_read_the_frames_of_their_own_utterance(sources, encoder, pooling) -> None:
     """Alone, in a batch, and beside whatever lies in the padding: the same vector."""
     options = SideOptions(text=TextConfig("cross_attention", width=8), text_dim=WORDS)
     torch.manual_seed(0)
@@ -139,14 +107,14 @@ def test_words_read_the_frames_of_their_own_utterance(sources, encoder, pooling)
 
 
 @pytest.mark.parametrize(("gender", "text"), TOLD)
-def test_micro_batches_change_no_gradient(sources, encoder, gender, text) -> None:  # noqa: F811
+def test_micro_batches_change_no_gradient(sources, encoder, gender, text) -> None:
     found = []
     for batches in (
         BatchConfig(8, 100.0, 0.4),
         BatchConfig(8, 0.1, 0.4),
         BatchConfig(8, 1.0, 0.4, "shuffle"),
     ):
-        fit = make_fit(sources, encoder("wavlm-base"), quick(batches=batches, gender=gender, text=text))
+        fit = make_told_fit(sources, encoder("wavlm-base"), quick(batches=batches, gender=gender, text=text))
         found.append(gradients_of(fit)[0])
     own = [name for name in found[0] if name.startswith(("reader.", "side.", "head.0."))]
     assert all(bool(found[0][name].isfinite().all()) for name in own)
@@ -158,10 +126,7 @@ def test_micro_batches_change_no_gradient(sources, encoder, gender, text) -> Non
 
 @pytest.mark.parametrize("text", ["concatenate", "cross_attention"])
 def test_words_that_tell_the_class_are_learnt_saved_and_predicted_with(
-    sources,
-    encoder,  # noqa: F811
-    tmp_path: Path,
-    text: str,
+    sources, encoder, tmp_path: Path, text: str
 ) -> None:
     """Classes that no sound tells: chance without words, nearly all right with them."""
     right = {}
@@ -191,7 +156,7 @@ def test_words_that_tell_the_class_are_learnt_saved_and_predicted_with(
     assert right[text] > 0.85 and right["none"] < 0.7
 
 
-def test_resumed_equals_uninterrupted(sources, encoder, tmp_path: Path, monkeypatch) -> None:  # noqa: F811
+def test_resumed_equals_uninterrupted(sources, encoder, tmp_path: Path) -> None:
     """What is hidden in an epoch follows from the seed, not from the steps that were made before."""
     given = replace(sources, upstream=encoder("wavlm-base"))
     config = quick(
@@ -199,25 +164,14 @@ def test_resumed_equals_uninterrupted(sources, encoder, tmp_path: Path, monkeypa
     )
     whole, parts = (Experiment(tmp_path / name) for name in ("whole", "parts"))
     finetune_experiment(config, given, whole, only_fold="a")
-    step, calls = FineTuning._step, 0
-
-    def dying(self, *arguments):
-        nonlocal calls
-        calls += 1
-        if calls == 5:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
-    monkeypatch.setattr(finetune_fit.FineTuning, "_step", dying)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted(5):
         finetune_experiment(config, given, parts, only_fold="a")
-    monkeypatch.undo()
     finetune_experiment(config, given, parts, only_fold="a")
     assert bytes_of(whole) == bytes_of(parts)
 
 
-def test_a_task_of_gender_alone_leaves_the_input_as_it_is(sources, encoder) -> None:  # noqa: F811
-    fit = make_fit(sources, encoder("wavlm-base"), quick(gender=GenderConfig(task=True, weight=0.5)))
+def test_a_task_of_gender_alone_leaves_the_input_as_it_is(sources, encoder) -> None:
+    fit = make_told_fit(sources, encoder("wavlm-base"), quick(gender=GenderConfig(task=True, weight=0.5)))
     v = torch.randn(4, fit.model.dim)
     side = Side(torch.tensor([FEMALE, MALE, UNKNOWN, FEMALE]))
     assert torch.equal(fit.model.inputs(v, side), v)
@@ -225,7 +179,7 @@ def test_a_task_of_gender_alone_leaves_the_input_as_it_is(sources, encoder) -> N
     assert float(fit.model.side_loss(v, side)) == pytest.approx(0.5 * math.log(2))
 
 
-def test_data_that_do_not_tell(sources, encoder, tmp_path: Path) -> None:  # noqa: F811
+def test_data_that_do_not_tell(sources, encoder, tmp_path: Path) -> None:
     given = replace(sources, upstream=encoder("wavlm-base"))
 
     def refused(words: str, given: AudioSources, **options: object) -> None:

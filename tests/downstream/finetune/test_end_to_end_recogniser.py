@@ -1,6 +1,7 @@
 """Fine-tuned experiments on one's own audio: the same as on their data directory."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,7 @@ from ser.downstream.finetune.recogniser import check_impersonal
 from ser.downstream.finetune.train import finetune_experiment
 from ser.downstream.predict import predict_experiment
 from ser.downstream.recogniser import Recognition
-from tests.downstream.finetune.test_conditioning import sources  # noqa: F401  (a fixture)
-from tests.downstream.finetune.test_finetune import corpus, encoder, quick, run  # noqa: F401  (two are fixtures)
+from tests.downstream.finetune.experiments import quick, run
 from tests.downstream.tones import CLASSES
 
 
@@ -28,7 +28,7 @@ def values(found: Recognition) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def trained(corpus: Path, encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def trained(corpus: Path, encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two folds of LoRA, predicted."""
     config: FinetuneConfig = quick(interpreter=InterpreterConfig([8], 0.0, input_norm="batch"))
     config.encoder = EncoderConfig("none", layer="weighted", normalise="global")
@@ -45,7 +45,7 @@ def wav(data: Path, utterance: str) -> str:
     return table[utterance]
 
 
-def test_a_fold_gives_what_it_predicted_for_its_test_speaker(corpus: Path, trained: Path) -> None:  # noqa: F811
+def test_a_fold_gives_what_it_predicted_for_its_test_speaker(corpus: Path, trained: Path) -> None:
     one = ser.load(str(trained), fold="a")
     found = ArkReader(trained / "seed0" / "folda" / "test" / "pred.scp")
     for utterance, expected in list(found.items())[:4]:
@@ -54,7 +54,7 @@ def test_a_fold_gives_what_it_predicted_for_its_test_speaker(corpus: Path, train
         assert recognised.label == CLASSES[int(expected[:2].argmax())]
 
 
-def test_the_mean_of_folds_in_any_company(corpus: Path, trained: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_mean_of_folds_in_any_company(corpus: Path, trained: Path, tmp_path: Path) -> None:
     names = ["a-all00", "b-all01", "a-all03"]
     each = {fold: ser.load(str(trained), fold=fold) for fold in "ab"}
     files = [wav(corpus, name) for name in names]
@@ -66,11 +66,11 @@ def test_the_mean_of_folds_in_any_company(corpus: Path, trained: Path, tmp_path:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_gender_and_words_that_a_file_does_not_tell(sources, encoder, tmp_path: Path, caplog) -> None:  # noqa: F811
+def test_gender_and_words_that_a_file_does_not_tell(sources, encoder, tmp_path: Path, caplog) -> None:
     experiment = Experiment(tmp_path / "exp")
     config = quick(1, gender=GenderConfig("film"), text=TextConfig("cross_attention", width=8))
-    sources.upstream = encoder("wavlm-base")
-    finetune_experiment(config, sources, experiment, only_fold="a")
+    given = replace(sources, upstream=encoder("wavlm-base"))
+    finetune_experiment(config, given, experiment, only_fold="a")
     model = ser.load(str(experiment.path))
     assert "gender is not known of files" in caplog.text and "files have no transcript" in caplog.text
     assert np.isfinite(values(model(wav(sources.data, "a-all00")))).all()

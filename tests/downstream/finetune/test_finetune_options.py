@@ -1,9 +1,5 @@
-# ruff: noqa: F811  (fixtures of another file)
 """Every option of fine-tuning on a tiny random WavLM: trained, kept, gone on with after a kill, predicted."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +7,6 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from ser.cli.main import dispatch
-from ser.core.errors import UserError
 from ser.core.files import read_json, read_yaml
 from ser.data.arks import ArkReader
 from ser.downstream.config import TaskConfig, ValidationConfig
@@ -26,17 +20,16 @@ from ser.downstream.finetune.config import (
     OptimizerConfig,
     PoolingConfig,
 )
-from ser.downstream.finetune.fit import FineTuning
 from ser.downstream.finetune.unfreezing import UnfreezeConfig
 from ser.downstream.heads import make_interpreter
 from ser.downstream.predict import predict_experiment
 from ser.upstream import load_upstream
-from tests.downstream.finetune.test_finetune import (  # noqa: F401  (two are fixtures)
+from tests.downstream.finetune.experiments import (
     bytes_of,
-    corpus,
-    encoder,
+    interrupted,
     make_fit,
     model_of,
+    one_and_two_processes,
     quick,
     run,
 )
@@ -124,29 +117,12 @@ def test_an_option_is_trained_kept_and_predicted(corpus: Path, encoder, tmp_path
 
 
 @pytest.mark.parametrize("name", RESUMED)
-def test_resumed_equals_uninterrupted(
-    corpus: Path,
-    encoder,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-) -> None:
+def test_resumed_equals_uninterrupted(corpus: Path, encoder, tmp_path: Path, name: str) -> None:
     """Killed in the second epoch, in which the encoder begins to learn: the same bytes in the end."""
     config = quick(3, **RESUMED[name])
     whole = run(corpus, encoder("wavlm-large"), tmp_path / "whole", config, only_fold="a")
-    step, calls = FineTuning._step, 0
-
-    def dying(self, *arguments):
-        nonlocal calls
-        calls += 1
-        if calls == 4:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
-    monkeypatch.setattr(FineTuning, "_step", dying)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted(4):
         run(corpus, encoder("wavlm-large"), tmp_path / "parts", config, only_fold="a")
-    monkeypatch.undo()
     assert torch.load(tmp_path / "parts" / "seed0" / "folda" / "resume.pt", weights_only=True)["epoch"] == 1
     parts = run(corpus, encoder("wavlm-large"), tmp_path / "parts", config, only_fold="a")
     assert bytes_of(whole) == bytes_of(parts)
@@ -155,23 +131,15 @@ def test_resumed_equals_uninterrupted(
 @pytest.mark.slow
 @pytest.mark.parametrize("adapter", ["lora", "bottleneck"])
 def test_two_processes_equal_one(corpus: Path, encoder, tmp_path: Path, adapter: str) -> None:
-    words = [
-        "-m", "ser.cli", "finetune", "--data", str(corpus), "--upstream", encoder("wavlm-large"),
-        "--fold", "a", "--optimizer.epochs", "2", "--batches.size", "8", "--batches.micro_seconds", "1",
+    options = [
         "--encoder.trainable", "none", "--encoder.adapter.kind", adapter, "--encoder.adapter.dropout", "0.2",
         "--encoder.normalise", "global", "--augment.speed", "[0.9, 1.1]", "--augment.noise", "[5, 20]",
         "--augment.time_masks", "1", "--augment.channel_masks", "1", "--unfreeze.after", "1",
         "--optimizer.lr", "0.001",
     ]  # fmt: skip
-    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    for launcher, name in (([sys.executable], "one"), (torchrun, "two")):
-        command = [*launcher, *words, "--exp", str(tmp_path / name)]
-        subprocess.run(command, check=True, timeout=300, env=environment)
-    one, two = (model_of(Experiment(tmp_path / name)) for name in ("one", "two"))
-    assert torch.equal(one["normalisation.mean"], two["normalisation.mean"])
-    for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-5)
+    models = map(model_of, one_and_two_processes(corpus, encoder("wavlm-large"), tmp_path, *options))
+    one, two = (model["normalisation.mean"] for model in models)
+    assert torch.equal(one, two)
 
 
 def test_the_tables_say_what_was_done(corpus: Path, encoder, tmp_path: Path) -> None:
@@ -230,30 +198,3 @@ def test_a_crop_is_of_what_was_sped_up(corpus: Path, encoder) -> None:
     _, micro, _ = fit._read(fit.learn[:8], 1)
     # All tones are of .25 s and more, so at half the speed every one is cut.
     assert all(length == 6400 for each in micro for length in each.inputs.lengths.tolist())
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--encoder.adapter.kind", "adapters"], r"encoder.adapter.kind"),
-        (["--encoder.adapter.kind", "lora"], r"adapters stand in for"),
-        (["--encoder.adapter.kind", "lora", "--encoder.adapter.projections", "[gate]"], r"projections"),
-        (["--encoder.adapter.ranks", "3"], r"nearest known name is 'encoder.adapter.rank'"),
-        (["--encoder.trainable", "top:9"], r"has 3 layers .*'top:9'"),
-        (["--augment.speed", "[9]"], r"augment.speed must be factors"),
-        (["--augment.noise", "loud"], r"augment.noise"),
-        (["--encoder.normalise", "speaker"], r"encoder.normalise"),
-        (["--unfreeze.after", "99"], r"unfreeze.after must be less than optimizer.epochs"),
-    ],
-)  # fmt: skip
-def test_bad_input_is_one_message(
-    corpus: Path, encoder, tmp_path: Path, options: list[str], message: str
-) -> None:
-    argv = ["finetune", "--data", corpus, "--upstream", encoder("wavlm-large"), "--exp", tmp_path / "exp"]
-    if "adapter.kind lora --encoder.adapter.p" in " ".join(options) or "ranks" in " ".join(options):
-        argv += ["--encoder.trainable", "none"]
-    with pytest.raises(UserError, match=message):
-        dispatch([str(word) for word in [*argv, *options]])
-    assert not (tmp_path / "exp" / "seed0").exists() or not list(
-        (tmp_path / "exp").glob("seed*/fold*/fit.json")
-    )

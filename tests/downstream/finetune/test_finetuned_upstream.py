@@ -14,7 +14,7 @@ from ser.downstream.experiment import AudioSources, Experiment
 from ser.downstream.finetune.config import EncoderConfig, FinetuneConfig
 from ser.downstream.finetune.train import finetune_experiment
 from ser.upstream import load_upstream, tag_of
-from tests.downstream.finetune.test_finetune import quick
+from tests.downstream.finetune.experiments import quick
 from tests.downstream.tones import write_tones
 from tests.upstream.models import save
 

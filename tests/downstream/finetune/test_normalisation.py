@@ -1,4 +1,3 @@
-# ruff: noqa: F811  (fixtures of another file)
 """Waveforms by the training set's mean and deviation."""
 
 from functools import partial
@@ -16,14 +15,12 @@ from ser.downstream.finetune.config import EncoderConfig, InterpreterConfig
 from ser.downstream.finetune.model import EndToEnd, Waves
 from ser.downstream.finetune.normalisation import measure
 from ser.upstream import load_upstream
-from tests.downstream.finetune.test_trainable import named  # noqa: F401  (fixture)
 from tests.downstream.tones import write_tones
-from tests.papt.conftest import pretrained, task  # noqa: F401  (fixtures)
 
 
-def test_it_is_the_mean_and_deviation_of_all_samples(named, tmp_path: Path, monkeypatch) -> None:
+def test_it_is_the_mean_and_deviation_of_all_samples(encoder, tmp_path: Path, monkeypatch) -> None:
     data = DataDir.load(write_tones(tmp_path, speakers="ab"))
-    audio = AudioSet.load([data], load_upstream(named("wavlm-large")))
+    audio = AudioSet.load([data], load_upstream(encoder("wavlm-large")))
     read = partial(whole, audio)
     samples = np.concatenate([read(name) for name in data.utterances]).astype(np.float64)
     found = measure(read, data.utterances, Accelerator(cpu=True))
@@ -43,14 +40,14 @@ def test_it_is_the_mean_and_deviation_of_all_samples(named, tmp_path: Path, monk
     assert measure(read, data.utterances, Process()) == found
 
 
-def test_it_takes_the_place_of_the_encoders_own_rule(named) -> None:
+def test_it_takes_the_place_of_the_encoders_own_rule(encoder) -> None:
     """The encoder hears (x - mean) / deviation and nothing else is done to it; padding stays out."""
-    upstream = load_upstream(named("wavlm-large"))
+    upstream = load_upstream(encoder("wavlm-large"))
     assert upstream.normalise
     model = EndToEnd(upstream, EncoderConfig(normalise="global"), InterpreterConfig(), 2, []).eval()
     model.normalisation.set(0.3, 2.0)
     wave, lengths = torch.randn(2, 8000), torch.tensor([8000, 5000])
-    plain = load_upstream(named("wavlm-large"))
+    plain = load_upstream(encoder("wavlm-large"))
     plain.normalise = False
     with torch.no_grad():
         found = model.embed(Waves(wave, lengths, ("a", "b")))
@@ -70,9 +67,11 @@ def test_a_personalised_encoder(pretrained) -> None:
 
 
 @pytest.mark.parametrize("family", ["whisper-encoder", "w2v-bert-relative", "hubert-local"])
-def test_encoders_whose_rule_cannot_be_replaced(named, family: str) -> None:
+def test_encoders_whose_rule_cannot_be_replaced(encoder, family: str) -> None:
     with pytest.raises(UserError, match=r"follows a rule of its own, which cannot be replaced.*Keep its own"):
-        EndToEnd(load_upstream(named(family)), EncoderConfig(normalise="global"), InterpreterConfig(), 2, [])
+        EndToEnd(
+            load_upstream(encoder(family)), EncoderConfig(normalise="global"), InterpreterConfig(), 2, []
+        )
 
 
 def test_silence_has_no_deviation() -> None:

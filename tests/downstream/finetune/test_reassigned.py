@@ -14,13 +14,12 @@ from ser.downstream.finetune.train import finetune_experiment
 from ser.downstream.predict import predict_experiment
 from ser.personalise.experiment import CalibrationConfig, calibrate_experiment
 from ser.scoring.score import score_experiment
-from tests.downstream.finetune.test_finetune import quick
+from tests.downstream.finetune.experiments import quick
 from tests.downstream.tones import write_tones
-from tests.papt.conftest import pretrained, task  # noqa: F401  (fixtures)
 
 
 @pytest.fixture(scope="module")
-def tuned(pretrained, tmp_path_factory):  # noqa: F811
+def tuned(pretrained, tmp_path_factory):
     """Fine-tuned on speakers 0 and 1, validated on 2; x of the test set is new to the encoder, 2 is not."""
     root = tmp_path_factory.mktemp("reassigned")
     sets = [("train", "01"), ("dev", "2"), ("test", "x2")]

@@ -10,24 +10,6 @@ from ser.downstream.finetune.model import EndToEnd, Waves
 from ser.downstream.finetune.trainable import CNN, choose, measure_depths, schedule
 from ser.downstream.heads import make_interpreter, settle_batchnorm
 from ser.upstream import load_upstream
-from tests.papt.models import write_hubert
-from tests.upstream.models import save
-
-
-@pytest.fixture(scope="module")
-def named(tmp_path_factory: pytest.TempPathFactory):
-    """``named(kind)``: name of an upstream of that kind."""
-    made: dict[str, str] = {}
-
-    def make(kind: str) -> str:
-        if kind not in made:
-            folder = tmp_path_factory.mktemp("models")
-            local = kind == "hubert-local"
-            where = write_hubert(folder / "tiny.pt") if local else save(kind, folder / kind)
-            made[kind] = f"s3prl:hubert_local:{where}" if local else f"hf:{where}"
-        return made[kind]
-
-    return make
 
 
 @pytest.mark.parametrize(
@@ -43,9 +25,9 @@ def named(tmp_path_factory: pytest.TempPathFactory):
     ],
 )
 def test_depth_is_the_first_state_that_depends_on_it(
-    named, kind: str, layer: str, closing: int | None
+    encoder, kind: str, layer: str, closing: int | None
 ) -> None:
-    upstream = load_upstream(named(kind))
+    upstream = load_upstream(encoder(kind))
     depths = measure_depths(upstream, 3, [])
     names = dict(upstream.named_parameters())
     for number in range(3):
@@ -60,16 +42,16 @@ def test_depth_is_the_first_state_that_depends_on_it(
     assert not any(parameter.requires_grad for parameter in upstream.parameters())
 
 
-def test_layers_above_the_one_that_is_used_are_not_trained(named) -> None:
+def test_layers_above_the_one_that_is_used_are_not_trained(encoder) -> None:
     model = EndToEnd(
-        load_upstream(named("hubert-base")), EncoderConfig("all", layer=2), InterpreterConfig(), 2, []
+        load_upstream(encoder("hubert-base")), EncoderConfig("all", layer=2), InterpreterConfig(), 2, []
     )
     assert max(model.chosen.values()) == 2
     assert not any(".layers.2." in name for name in model.chosen)
 
 
-def test_s3prl_hubert_can_be_trained(named) -> None:
-    upstream = load_upstream(named("hubert-local"))
+def test_s3prl_hubert_can_be_trained(encoder) -> None:
+    upstream = load_upstream(encoder("hubert-local"))
     depths = measure_depths(upstream, upstream.info.num_layers - 1, [])
     assert {depths[n] for n in depths if "encoder.layers.1." in n} == {2}
     assert not any("label_embs" in name or "final_proj" in name for name in depths)
@@ -79,8 +61,8 @@ def test_s3prl_hubert_can_be_trained(named) -> None:
     ("trainable", "expected"),
     [("all", {0, 1, 2, 3}), ("no_cnn", {0, 1, 2, 3}), ("top:2", {2, 3}), ("none", set())],
 )
-def test_what_is_trained(named, trainable: str, expected: set[int]) -> None:
-    upstream = load_upstream(named("hubert-large"))
+def test_what_is_trained(encoder, trainable: str, expected: set[int]) -> None:
+    upstream = load_upstream(encoder("hubert-large"))
     model = EndToEnd(upstream, EncoderConfig(trainable), InterpreterConfig(), 2, [])
     assert set(model.chosen.values()) == expected
     trained = {name for name, parameter in upstream.named_parameters() if parameter.requires_grad}
@@ -91,16 +73,16 @@ def test_what_is_trained(named, trainable: str, expected: set[int]) -> None:
     )
 
 
-def test_the_sinusoids_of_whisper_stay(named) -> None:
-    upstream = load_upstream(named("whisper-encoder"))
+def test_the_sinusoids_of_whisper_stay(encoder) -> None:
+    upstream = load_upstream(encoder("whisper-encoder"))
     depths = measure_depths(upstream, 3, [])
     assert "encoder.embed_positions.weight" in depths
     assert "encoder.embed_positions.weight" not in choose(depths, "all", 3, False)
 
 
-def test_layer_wise_learning_rates(named) -> None:
+def test_layer_wise_learning_rates(encoder) -> None:
     """lr of layer l = lr * decay^(L - l); the head has its own; biases and norms do not decay."""
-    model = EndToEnd(load_upstream(named("hubert-large")), EncoderConfig("all"), InterpreterConfig(), 2, [])
+    model = EndToEnd(load_upstream(encoder("hubert-large")), EncoderConfig("all"), InterpreterConfig(), 2, [])
     groups = model.parameter_groups(OptimizerConfig(lr=0.1, layer_decay=0.5, head_lr=7.0, weight_decay=0.3))
     rate = {id(p): g["peak_lr"] for g in groups for p in g["params"]}
     decay = {id(p): g["weight_decay"] for g in groups for p in g["params"]}
@@ -121,9 +103,9 @@ def test_layer_wise_learning_rates(named) -> None:
         ("hubert-base", EncoderConfig(layer=9), "has 4 layers: '9'"),
     ],
 )
-def test_what_cannot_be_trained_so(named, kind: str, options: EncoderConfig, message: str) -> None:
+def test_what_cannot_be_trained_so(encoder, kind: str, options: EncoderConfig, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        EndToEnd(load_upstream(named(kind)), options, InterpreterConfig(), 2, [])
+        EndToEnd(load_upstream(encoder(kind)), options, InterpreterConfig(), 2, [])
 
 
 @pytest.mark.parametrize("name", ["fbank", "s3prl:mfcc"])
@@ -167,12 +149,12 @@ def test_schedule() -> None:
 
 
 @pytest.mark.parametrize("kind", ["hubert-base", "wavlm-large", "whisper-encoder", "w2v-bert-relative"])
-def test_checkpointed_layers_change_nothing(named, kind: str) -> None:
+def test_checkpointed_layers_change_nothing(encoder, kind: str) -> None:
     found = []
     for checkpointing in (False, True):
         torch.manual_seed(0)
         options = EncoderConfig("all", checkpointing=checkpointing)
-        model = EndToEnd(load_upstream(named(kind)), options, InterpreterConfig(), 2, []).train()
+        model = EndToEnd(load_upstream(encoder(kind)), options, InterpreterConfig(), 2, []).train()
         wave = 0.1 * torch.randn(2, 8000, generator=torch.Generator().manual_seed(1))
         vectors = model.embed(Waves(wave, torch.tensor([8000, 6000]), ("a", "b")))
         vectors.square().sum().backward()

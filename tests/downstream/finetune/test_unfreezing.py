@@ -1,4 +1,3 @@
-# ruff: noqa: F811  (fixtures of another file)
 """Two-phase training: who learns when, at which rate, and that what waits stays as it was."""
 
 from pathlib import Path
@@ -14,7 +13,7 @@ from ser.downstream.finetune.config import EncoderConfig, FinetuneConfig, Optimi
 from ser.downstream.finetune.fit import FineTuning
 from ser.downstream.finetune.trainable import schedule, set_rates
 from ser.downstream.finetune.unfreezing import UnfreezeConfig
-from tests.downstream.finetune.test_finetune import corpus, encoder, make_fit, quick, run  # noqa: F401  (fixtures)
+from tests.downstream.finetune.experiments import make_fit, quick, run
 
 
 def groups_of(*begins: int) -> list[dict]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 import torch
 
 from ser.upstream import torchaudio_stub  # noqa: F401  (before transformers, which imports torchaudio)
 
-# The audio tokens' parents in the chat templates, as the families' own templates write them.
+# Special tokens by the families' own names.
 QWEN_SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"]
 FLAMINGO_SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<sound>"]
 # Voxtral's processor knows its audio token by its number: [AUDIO] is 24, [BEGIN_AUDIO] is 25.
 VOXTRAL_SPECIALS = [
-    *("<unk>", "<s>", "</s>", "[INST]", "[/INST]"), *(f"<SPECIAL_{i}>" for i in range(5, 24)),
-    *("[AUDIO]", "[BEGIN_AUDIO]"),
+    *("<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"),
+    *("[TOOL_RESULTS]", "[/TOOL_RESULTS]", "[TOOL_CALLS]", "[IMG]", "<pad>", "[IMG_BREAK]", "[IMG_END]"),
+    *("[PREFIX]", "[MIDDLE]", "[SUFFIX]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CONTENT]"),
+    *(f"<SPECIAL_{i}>" for i in range(20, 24)), "[AUDIO]", "[BEGIN_AUDIO]",
 ]  # fmt: skip
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -65,7 +69,7 @@ def tokenizer_of(specials: list[str], bos: str | None, eos: str, template: str |
     inner.decoder = tk.decoders.ByteLevel()
     return PreTrainedTokenizerFast(
         tokenizer_object=inner, bos_token=bos, eos_token=eos, pad_token=eos, chat_template=template,
-        additional_special_tokens=specials,
+        additional_special_tokens=specials, model_input_names=["input_ids", "attention_mask"],
     )  # fmt: skip
 
 
@@ -122,3 +126,28 @@ def save(family: str, folder: Path) -> Path:
     for part in (model, *parts):
         part.save_pretrained(folder)
     return folder
+
+
+def write_tekken(folder: Path) -> None:
+    """In place of Voxtral's tokenizer: tekken.json, as Mistral publishes it, of bytes alone."""
+    names = [*VOXTRAL_SPECIALS, *(f"<SPECIAL_{i}>" for i in range(26, 34)), "[TRANSCRIBE]", "<SPECIAL_35>"]
+    content = {
+        "config": {
+            "pattern": r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|\s+|[^\s\p{L}\p{N}]+", "num_vocab_tokens": 256,
+            "default_vocab_size": 256 + len(names), "default_num_special_tokens": len(names), "version": "v7",
+        },
+        "vocab": [
+            {"rank": i, "token_bytes": base64.b64encode(bytes([i])).decode(), "token_str": None}
+            for i in range(256)
+        ],
+        "special_tokens": [
+            {"rank": i, "token_str": name, "is_control": True} for i, name in enumerate(names)
+        ],
+        "audio": {
+            "sampling_rate": 16000, "frame_rate": 12.5, "chunk_length_s": float(SECONDS),
+            "audio_encoding_config": {"num_mel_bins": MELS, "hop_length": 160, "window_size": 400},
+        },
+    }  # fmt: skip
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json"):
+        (folder / name).unlink(missing_ok=True)
+    (folder / "tekken.json").write_text(json.dumps(content), encoding="utf-8")

@@ -67,5 +67,5 @@ def test_its_dropout_is_the_only_one_and_only_in_training(load, waves, family):
 
 
 def test_a_module_that_is_not_there(load):
-    with pytest.raises(UserError, match="'query'.*Known are: .*q_proj"):
+    with pytest.raises(UserError, match=r"'query'.*Known are: .*q_proj"):
         load("qwen2_audio", lora=LoraOptions(rank=RANK, targets=["query"]))

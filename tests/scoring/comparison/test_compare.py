@@ -183,6 +183,8 @@ def test_picture_holds_a_line_with_a_band_for_each_system_light_and_dark(grid, t
 def test_without_turns_there_are_no_positions_and_without_folds_no_fold_tests(tmp_path):
     data = make_data(tmp_path / "test", speakers=21, each=7, folds=False)
     folders = [make_experiment(tmp_path / n, data, System(n), set_name="test") for n in ("a", "b")]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "positions.svg").write_text("of an earlier comparison")
     run(folders, data, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["comparison.csv", "comparison.md"]
     text = (tmp_path / "out" / "comparison.md").read_text()

@@ -4,13 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from ser.core.config import Parser
 from ser.core.errors import UserError
-from ser.corpora import msp_podcast
 from ser.corpora.msp_podcast.labels import Label
 from ser.corpora.msp_podcast.unheard import new_files, set_apart
-from ser.data.datadir import DataDir
 from ser.data.report import validate
+from tests.corpora.msp_podcast import copies
 from tests.fixtures import msp_podcast as fixture
 
 NEW = {"spk0610", "spk0611"}
@@ -27,11 +25,7 @@ def trees(tmp_path_factory):
 
 def prepare(root, out, *options):
     """As ``ser prepare msp_podcast --protocol papt`` does it."""
-    parser = Parser(prog="prepare")
-    msp_podcast.add_arguments(parser)
-    words = ["--db-root", str(root), "--out", str(out), "--protocol", "papt", "--nj", "1", *map(str, options)]
-    msp_podcast.prepare(parser.parse_args(words))
-    return {path.name: DataDir.load(path) for path in sorted(Path(out).iterdir())}
+    return copies.prepare(root, out, "--protocol", "papt", "--nj", "1", *options, partial=False)
 
 
 def names_of(data):

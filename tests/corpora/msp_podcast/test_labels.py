@@ -6,13 +6,7 @@ import json
 import pytest
 
 from ser.core.errors import UserError
-from ser.corpora.msp_podcast.labels import (
-    Label,
-    merge,
-    read_consensus,
-    read_partitions,
-    read_speakers,
-)
+from ser.corpora.msp_podcast.labels import Label, merge, read_consensus, read_partitions, read_speakers
 from ser.corpora.msp_podcast.votes import read_labels_txt, read_votes
 
 NAME = "MSP-PODCAST_0001_0139.wav"

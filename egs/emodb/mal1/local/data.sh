@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# EmoDB with utt2dialogue and utt2turn: pseudo-dialogues of up to 12 utterances of one speaker, in an order drawn by seed.
+# Called by stage 1 with --db-root and --out.
+set -euo pipefail
+out=data options=()
+while (($#)); do
+  case $1 in
+    --out) out=$2 && shift ;;
+    --out=*) out=${1#--out=} ;;
+    *) options+=("$1") ;;
+  esac
+  shift
+done
+ser prepare emodb --out "$out/emodb" ${options[@]+"${options[@]}"}
+ser prepare pseudo "$out/emodb/all" "$out/all" --turns 12

@@ -1,0 +1,1 @@
+../../TEMPLATE/mal1/mal.sh
