@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -96,14 +95,18 @@ def _check_times(data: DataDir, name: str, utterances: Sequence[str]) -> None:
     """
     if data.segments is None:
         return
-    for before, after in itertools.pairwise(utterances):
-        one, other = data.segments[before], data.segments[after]
-        if one.recording == other.recording and other.start < one.start:
+    latest: dict[str, str] = {}  # recording -> its utterance of the last turn: each side may have its own
+    for after in utterances:
+        other = data.segments[after]
+        before = latest.get(other.recording, after)
+        one = data.segments[before]
+        if other.start < one.start:
             raise UserError(
                 f"turns of dialogue {name} are out of order: {after}, after {before}, begins before it",
                 file=data.path / TURN, line=line_of(data.tables[TURN], after),
                 value=f"{other.start:g} s after {one.start:g} s", hint="Number turns by their times",
             )  # fmt: skip
+        latest[other.recording] = after
 
 
 def of_part(dialogues: Iterable[Dialogue], utterances: Sequence[str]) -> list[Dialogue]:
