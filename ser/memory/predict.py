@@ -46,8 +46,8 @@ class Predictor:
         self.folds = {fold.name: fold for fold in make_folds(self.sets)}
         self._dialogues: dict[str, list[Dialogue]] = {}
 
-    def opened(self) -> Iterator[tuple[Path, Fold, SavedConversation]]:
-        """(folder, fold, model) of every trained fold.
+    def trained(self) -> list[Path]:
+        """The folders of the trained folds.
 
         Raises:
             UserError: for a fold that was trained on something else than there is now.
@@ -60,6 +60,15 @@ class Predictor:
                     "trained on other data, features or options than there are now",
                     file=folder / "fit.json", hint="Run 'ser memory-train' again",
                 )  # fmt: skip
+        return folders
+
+    def opened(self) -> Iterator[tuple[Path, Fold, SavedConversation]]:
+        """(folder, fold, model) of every trained fold.
+
+        Raises:
+            UserError: as ``trained``.
+        """
+        folders = self.trained()
         for folder in progress(folders, len(folders), f"predict {self.experiment.path.name}"):
             fold = self.folds[read_json(folder / "fit.json")["fold"]]
             yield folder, fold, SavedConversation.load(folder / "model.safetensors", self.stage.model)
@@ -100,6 +109,7 @@ def predict_conversations(
     predictor = Predictor(experiment, device)
     target = experiment.path
     if ablation is not None and into is not None:
+        predictor.trained()  # before earlier predictions go
         target = begin_ablated(experiment, into, ablation)
     for folder, fold, saved in predictor.opened():
         place, listening_of = target / folder.relative_to(experiment.path), predictor.stage.listening
