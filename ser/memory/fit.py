@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from ser.core.errors import UserError
 from ser.core.log import Progress, clock, get_logger
@@ -162,9 +162,7 @@ class ConversationFit:
                     self.accelerator.backward(loss)
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         if self.accelerator.num_processes > 1:
-            for parameter in trained:
-                own_gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-                parameter.grad = self.accelerator.reduce(own_gradient, reduction="sum")
+            sum_gradients(trained, self.accelerator)
         if options.gradient_clipping:
             self.accelerator.clip_grad_norm_(trained, options.gradient_clipping)
         self.optimizer.step()
@@ -205,6 +203,20 @@ def parameter_groups(model: ConversationModel, config: MalConfig) -> list[dict]:
         {"params": model.host.trained_parameters(), "lr": options.host_lr or options.lr, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def sum_gradients(parameters: Sequence[nn.Parameter], accelerator: Accelerator) -> None:
+    """Gradients of all processes together; a parameter that has none in any of them keeps none.
+
+    AdamW leaves such a one alone, and would move it by its momentum and decay if it had a gradient of zeros.
+    """
+    has = torch.tensor([float(p.grad is not None) for p in parameters], device=accelerator.device)
+    for parameter, somewhere in zip(
+        parameters, accelerator.reduce(has, reduction="sum").tolist(), strict=True
+    ):
+        if somewhere:
+            own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            parameter.grad = accelerator.reduce(own, reduction="sum")
 
 
 def window_utterances(batch: Sequence[Dialogue], truncation: int) -> list[list[str]]:

@@ -170,7 +170,7 @@ def train_fold(
                     "trained_parameters": model.trained_parameters(),
                     "history_parameters": 0 if history is None else history.count(),
                     "state_numbers": 0 if history is None else history.begin(1).numbers,
-                    "gate": 0.0 if history is None else float(history.gate.tanh()),
+                    "gate": 0.0 if history is None else float(history.gate.detach().tanh()),
                     "layer_weights": layer_weights(model.host),
                     "curve": best.curve,
                     "steps": found.step,
