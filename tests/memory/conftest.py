@@ -28,7 +28,7 @@ SETS = {
 def small_config(kind: str = "memory", scope: str = "speaker", **optimizer) -> MalConfig:
     """Options of a training of seconds, with dropout, so that random numbers count."""
     return MalConfig(
-        history=HistoryConfig(kind=kind, scope=scope, width=4, span=2),
+        history=HistoryConfig(kind=kind, scope=scope, width=4, span=2, parameters=0),
         memory=MemoryConfig(width=4, persistent=1, kernel=2, chunk=4),
         head=ConversationHeadConfig(dropout=0.2),
         optimizer=ConversationOptimizerConfig(

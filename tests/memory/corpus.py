@@ -151,7 +151,9 @@ def make_model(
     memory = MemoryConfig(
         **({"width": WIDTH, "persistent": 2, "kernel": 2, "chunk": 4, "step": 0.3} | memory)
     )
-    history = make_history(HistoryConfig(kind=kind, scope=scope, width=WIDTH, span=3), memory, host.info.dim)
+    history = make_history(
+        HistoryConfig(kind=kind, scope=scope, width=WIDTH, span=3, parameters=0), memory, host.info.dim
+    )
     model = ConversationModel(host, history, ConversationHeadConfig(), outputs, scope)
     with torch.no_grad():
         model.head[-1].weight.normal_()

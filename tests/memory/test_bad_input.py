@@ -230,8 +230,12 @@ def test_data_that_changed_since_training(experiment, sources, tmp_path, capsys)
     config = read_yaml(tmp_path / "exp" / "config.yaml")
     config["sources"]["test_data"] = [str(other.test_data[0])]
     write_yaml(tmp_path / "exp" / "config.yaml", config)
-    line = said(capsys, "memory-predict", tmp_path / "exp")
-    assert "trained on other data, features or options than there are now" in line
+    into = tmp_path / "into"
+    dispatch(["memory-predict", str(experiment.path), "--ablate", "reset", "--into", str(into)])
+    for words in ([], ["--ablate", "no_reads", "--into", into], ["--check-leaks"]):
+        line = said(capsys, "memory-predict", tmp_path / "exp", *words)
+        assert "trained on other data, features or options than there are now" in line
+    assert (into / "seed0" / "fold0" / "test" / "pred.scp").is_file()  # earlier predictions stay
 
 
 def test_a_checkpoint_that_was_cut_or_is_of_another_host(experiment, tmp_path, capsys) -> None:

@@ -51,9 +51,7 @@ def test_turns_doubled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("turn", ["second", "-1", "1.5", "1e1", "²"])
 def test_a_turn_that_is_no_number(tmp_path: Path, turn: str) -> None:
-    with pytest.raises(
-        UserError, match=r"turn of 'a-all-d1-3' is not a whole number.*Count turns from 1"
-    ) as error:
+    with pytest.raises(UserError, match="Count turns from 1") as error:
         load(tmp_path, tables={"utt2turn": {"a-all-d1-3": turn}})
     assert f"utt2turn:2: turn of 'a-all-d1-3' is not a whole number: {turn!r}" in str(error.value)
 
@@ -71,25 +69,25 @@ def test_a_table_that_is_not_there(tmp_path: Path, table: str) -> None:
         load_dialogues(DataDir.load(data))
 
 
-@pytest.mark.parametrize(
-    ("recordings", "wrong"), [(["r", "r", "r", "r"], True), (["r", "q", "p", "o"], False)]
-)
-def test_turns_against_the_times_of_one_recording(tmp_path: Path, recordings: list[str], wrong: bool) -> None:
+@pytest.mark.parametrize(("recordings", "wrong"), [
+    ("rrrr", "a-all-d-3, after b-all-d-2, begins before it: '2 s after 5 s'"),
+    ("rqrq", "b-all-d-4, after b-all-d-2, begins before it: '3 s after 5 s'"),  # a recording for each side
+    ("rqpo", None),
+])  # fmt: skip
+def test_turns_against_the_times_of_one_recording(tmp_path: Path, recordings: str, wrong: str | None) -> None:
     """Times of one recording are to be in the order of turns; those of several say nothing."""
     data, _ = make_set(tmp_path, "all", {"d": "abab"})
-    times, ids = [(0, 1), (5, 6), (2, 3), (7, 8)], [f"{s}-all-d-{n}" for n, s in enumerate("abab", 1)]
-    rows = sorted(zip(ids, recordings, times, strict=True))
-    (data / "segments").write_text("".join(f"{u} {r} {t[0]} {t[1]}\n" for u, r, t in rows))
+    ids = [f"{speaker}-all-d-{turn}" for turn, speaker in enumerate("abab", 1)]
+    rows = sorted(zip(ids, recordings, ("0 1", "5 6", "2 3", "3 4"), strict=True))
+    (data / "segments").write_text("".join(f"{' '.join(row)}\n" for row in rows))
     (data / "wav.scp").write_text("".join(f"{r} {r}.wav\n" for r in sorted(set(recordings))))
-    if not wrong:
+    if wrong is None:
         assert load_dialogues(DataDir.load(data))[0].utterances == tuple(ids)
         return
-    with pytest.raises(
-        UserError, match=r"turns of dialogue d are out of order: a-all-d-3, after b-all-d-2"
-    ) as error:
+    with pytest.raises(UserError, match="turns of dialogue d are out of order") as error:
         load_dialogues(DataDir.load(data))
-    assert "utt2turn:2: " in str(error.value)
-    assert "2 s after 5 s" in str(error.value)
+    assert wrong in str(error.value)
+    assert "utt2turn:" in str(error.value)
 
 
 def test_overlapping_speech_is_in_order(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ def ablated(model, name: str, dialogues=CONVERSATIONS, **options) -> dict[str, t
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_ablation_predicts_everything_and_changes_something(name: str) -> None:
-    model = make_model()
-    expected, found = predicted(model, CONVERSATIONS), ablated(model, name)
+    model, dialogues = make_model(), [*CONVERSATIONS, dialogue("aabbaaab", "long")]
+    expected, found = predicted(model, dialogues), ablated(model, name, dialogues)
     assert found.keys() == expected.keys()
     assert max(float((found[u] - expected[u]).abs().max()) for u in expected) > 1e-4
     first = [each.utterances[0] for each in CONVERSATIONS]

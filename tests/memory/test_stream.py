@@ -97,7 +97,9 @@ def test_a_conversation_that_was_saved_goes_on(listening, tones, tmp_path) -> No
     listener, _ = listening()
     turns = turns_of(tones, "x0")
     expected = answers(listener.follow(turns))
-    conversation, found = listener.begin(), []
+    listener.begin("first").save(tmp_path / "fresh.safetensors")
+    conversation, found = Conversation.load(tmp_path / "fresh.safetensors"), []
+    assert (conversation.name, conversation.turn, conversation.speakers) == ("first", 0, ())
     for file, speaker in turns:
         answer, conversation = listener(file, conversation, speaker)
         found.append(answer)

@@ -109,14 +109,14 @@ def test_the_best_epoch_is_what_is_saved_and_only_what_is_trained(sources, tmp_p
     assert numbers == fit["trained_parameters"] > fit["history_parameters"] > 0
     assert fit["validation_dialogues"] == ["v0", "v1", "v2"]
     info = read_yaml(folder / "info.yaml")
-    assert info["protocol"] == "the corpus's own sets, speaker-independent"
+    assert info["protocol"] == "the corpus's own sets, speakers shared between train and test"
     assert "state by speaker" in info["options"]
 
 
 def learnt(folder: Path, sources: ConversationSources, kind: str) -> float:
     """Accuracy on the test utterances that have their speaker's level behind them."""
     config = MalConfig(
-        history=HistoryConfig(kind=kind, width=24, scope="speaker"),
+        history=HistoryConfig(kind=kind, scope="speaker"),
         memory=MemoryConfig(width=24, depth=1, persistent=0, kernel=1, step=0.4),
         optimizer=ConversationOptimizerConfig(
             lr=0.01, dialogues=16, truncation=0, epochs=25, patience=25, weight_decay=0.0
