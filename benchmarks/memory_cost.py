@@ -98,8 +98,7 @@ class Noise(Listening):
 
 def quartiles(call: Callable[[], object], repeat: int) -> list[float]:
     """25 %, 50 % and 75 % of the computing time of ``call``, in ms."""
-    for _ in range(2):
-        call()
+    call()
     times = []
     for _ in range(repeat):
         start = time.process_time()
@@ -123,25 +122,35 @@ def layer(options: argparse.Namespace) -> None:
     print("tokens  batch  width  depth  chunk  ms an utterance: read             write"
           "                         us a token: read  write  % of host: read  write")  # fmt: skip
     random = np.random.default_rng(0)
-    for tokens, batch in itertools.product(TOKENS, options.batch):
+    waves = [random.normal(0, 0.1, samples).astype(np.float32) for _ in range(max(options.batch))]
+    for tokens in options.tokens:
         host = make_host(tokens, upstream, *sizes).eval()
-        waves = [random.normal(0, 0.1, samples).astype(np.float32) for _ in range(batch)]
-        alone = quartiles(lambda: host(host.hear(waves)), max(options.repeat // 4, 1))  # noqa: B023
+        # An encoder hears its utterances one by one: a batch takes so many times as long.
+        alone = quartiles(lambda: host(host.hear(waves[:1])), max(options.repeat // 4, 1))  # noqa: B023
         heard = host.hear(waves)
-        from_features = quartiles(lambda: host(heard), options.repeat)  # noqa: B023
-        count = int(heard.lengths[0])
-        print(f"{tokens:6s}  {batch:5d}  host alone, {count} tokens: {shown(alone, batch)} ms an utterance,"
-              f" of it from features to the vector {shown(from_features, batch)}")  # fmt: skip
-        for width, depth, chunk in itertools.product(options.width, options.depth, options.chunk):
-            config = MemoryConfig(width=width, depth=depth, chunk=chunk)
-            if chunk > min(options.chunk) and count + config.persistent <= min(options.chunk):
-                continue  # one chunk, as before
-            read, write = read_and_write(host, heard, config, options.repeat)
-            token = [1e3 * found[1] / (batch * count) for found in (read, write)]
-            share = [100 * found[1] / alone[1] for found in (read, write)]
-            print(f"{tokens:6s}  {batch:5d}  {width:5d}  {depth:5d}  {chunk:5d}  {shown(read, batch)}"
-                  f"  {shown(write, batch)}  {token[0]:16.1f}  {token[1]:5.1f}"
-                  f"  {share[0]:15.2f}  {share[1]:5.2f}", flush=True)  # fmt: skip
+        print(f"{tokens:6s}  host alone, {int(heard.lengths[0])} tokens: {shown(alone)} ms an utterance")
+        for batch in options.batch:
+            some = Heard(
+                {name: value[:batch] for name, value in heard.tensors.items()}, heard.lengths[:batch]
+            )
+            sizes_of(tokens, host, some, alone[1], options)
+
+
+def sizes_of(
+    tokens: str, host: EncoderHost, heard: Heard, alone: float, options: argparse.Namespace
+) -> None:  # fmt: skip
+    """A line for every size of the memory, on utterances of which one takes the host ``alone`` ms."""
+    batch, count = len(heard), int(heard.lengths[0])
+    for width, depth, chunk in itertools.product(options.width, options.depth, options.chunk):
+        config = MemoryConfig(width=width, depth=depth, chunk=chunk)
+        if chunk > min(options.chunk) and count + config.persistent <= min(options.chunk):
+            continue  # one chunk, as before
+        read, write = read_and_write(host, heard, config, options.repeat)
+        token = [1e3 * found[1] / (batch * count) for found in (read, write)]
+        share = [100 * found[1] / (batch * alone) for found in (read, write)]
+        print(f"{tokens:6s}  {batch:5d}  {width:5d}  {depth:5d}  {chunk:5d}  {shown(read, batch)}"
+              f"  {shown(write, batch)}  {token[0]:16.1f}  {token[1]:5.1f}"
+              f"  {share[0]:15.2f}  {share[1]:5.2f}", flush=True)  # fmt: skip
 
 
 def read_and_write(
@@ -253,8 +262,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--encoder", default="{}", metavar="JSON", help="WavLM of layer, as in its config.json"
     )
     parser.add_argument("--moments", type=int, nargs="+", default=[1, 10, 100, 1000], help="of dialogue")
-    parser.add_argument("--tokens", nargs="+", choices=list(TOKENS), default=["vector", "25/s"],
-                        help="of training")  # fmt: skip
+    parser.add_argument("--tokens", nargs="+", choices=list(TOKENS), default=list(TOKENS),
+                        help="of layer and training")  # fmt: skip
     parser.add_argument("--truncation", type=int, nargs="+", default=[1, 8, 16], help="of training")
     parser.add_argument("--seconds", type=float, default=5.0, help="of an utterance")
     parser.add_argument("--repeat", type=int, default=20, help="of which the median is told")

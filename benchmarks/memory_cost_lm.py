@@ -187,7 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{host.info.name}, {host.info.parameters / 1e9:.3f} billion parameters, {options.precision}, {where}"
     )
     print(f"{options.batch} x {options.seconds:g} s, {beside} tokens of prompt beside the audio,"
-          f" {options.new_tokens} new tokens, memory of width {options.width}, depth {options.depth}")  # fmt: skip
+          f" {options.new_tokens} new tokens")  # fmt: skip
+    print(f"memory of width {options.width}, depth {options.depth}, float32")
     for chunk in options.chunk:
         found = measure(host, MemoryConfig(width=options.width, depth=options.depth, chunk=chunk), options)
         print(f"chunk {chunk}, {found.pop('tokens')} audio tokens")
