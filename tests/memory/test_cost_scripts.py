@@ -36,7 +36,7 @@ def test_a_language_model_is_measured_without_a_gpu(script, capsys):
     assert len(re.findall(r"added, read .*% of the host's", printed)) == 4
 
 
-def test_the_language_model_has_the_published_size(script):
+def test_the_language_model_is_as_large_as_qwen2_audio_7b(script):
     import torch
     import transformers
 
