@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,14 +155,16 @@ def _unknown(about: Any, where: str) -> UserError:
 def _tokenizer(where: str) -> Any:
     """A tokenizer that needs no processor around it."""
     import transformers
+    from transformers.utils.hub import cached_file
 
-    try:
-        return transformers.AutoTokenizer.from_pretrained(where)
-    except ImportError:
+    own = cached_file(where, "tokenizer.json", _raise_exceptions_for_missing_entries=False)
+    if own is None and importlib.util.find_spec("mistral_common") is None:
+        # transformers may convert what it finds without a word, and lose numbers of special tokens.
         raise UserError(
             "this tokenizer is one of mistral-common, which is not installed", file=where,
             hint="pip install 'mistral-common[audio]'",
-        ) from None  # fmt: skip
+        )  # fmt: skip
+    return transformers.AutoTokenizer.from_pretrained(where)
 
 
 def _part(model: nn.Module, name: str) -> nn.Module:
