@@ -78,13 +78,13 @@ def test_a_dialogue_keeps_nothing_of_its_utterances(turns):
     with torch.no_grad():
         steps = converse(model, [dialogue_of(turns)], Noise())
         assert sum(1 for _ in islice(steps, 40)) == 40
-        gc.collect()
-        objects, tensors, process = len(gc.get_objects()), tensors_alive(), resident()
+        tensors, objects, process = tensors_alive(), len(gc.get_objects()), resident()
         heard = sum(1 for _ in islice(steps, turns - 41))
-        grown = (len(gc.get_objects()) - objects, tensors_alive() - tensors, resident() - process)
+        # Tensors first: garbage is collected for them.
+        grown = (tensors_alive() - tensors, len(gc.get_objects()) - objects, resident() - process)
     assert heard == turns - 41
     # Had the states been kept, it were ``heard`` times ``one_state``: 31 MB of 1,000 utterances.
-    assert grown[0] < 500 and grown[1] < one_state and grown[2] < max(heard // 4, 60) * one_state, grown
+    assert grown[0] < one_state and grown[1] < 200 and grown[2] < max(heard // 4, 60) * one_state, grown
 
 
 def test_what_is_kept_is_seen():
