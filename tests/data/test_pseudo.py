@@ -1,4 +1,4 @@
-"""Pseudo-dialogues: every utterance once, speakers apart, labels unread; refused where there are dialogues."""
+"""Pseudo-dialogues: every utterance has one place, labels are unread; refused where there are dialogues."""
 
 from collections import Counter
 
