@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,15 @@ from ser.cli.main import dispatch, main
 from ser.core.errors import UserError
 from ser.core.files import read_json, read_yaml, write_yaml
 from ser.data.arks import ArkReader, ArkWriter
+from ser.memory.dialogues import Dialogue
+from ser.memory.fit import predict_dialogues
+from ser.memory.predict import Predictor
+from ser.memory.saved import SavedConversation
 from tests.downstream.corpus import make_set as make_plain_set
 from tests.memory.conftest import make_sources
-from tests.memory.corpus import make_set
+from tests.memory.corpus import Remembered, encoder_config, make_set
 
+MODEL = "seed0/fold0/model.safetensors"
 FAST = ["--optimizer.epochs", "1", "--memory.width", "4", "--memory.chunk", "4"]
 
 # Arks hold no NaN; these are finite, and the variance over them is not.
@@ -95,14 +101,15 @@ def test_features_of_another_upstream(tmp_path, capsys) -> None:
     (["--encoder.tokens", "frames"], "frames are kept of chosen layers"),
     (["--encoder.tokens", "frames", "--encoder.layer", "0"], "frames_layer0.scp"),
     (["--encoder.tokens", "frames", "--encoder.layer", "2"], "the upstream has 2 layers"),
-    (["--memory.depth", "4"], "memory.depth is 1 to 3: 4"),
-    (["--memory.chunk", "0"], "memory.chunk must be at least 1: 0"),
+    (["--memory.depth", "4"], "memory.depth is 1 to 3: '4'"),
+    (["--memory.chunk", "0"], "memory.chunk must be at least 1: '0'"),
     (["--memory.momentum", "1"], "memory.momentum is at least 0 and less than 1"),
-    (["--memory.step", "nan"], "memory.step is between 0 and 1"),
+    (["--memory.step", "0"], "memory.step is between 0 and 1"),
+    (["--memory.step", "nan"], "memory.step"),
     (["--history.kind", "lstm"], "history.kind"),
-    (["--history.parameters", "3"], "of width 1 has"),
+    (["--history.kind", "gru", "--history.parameters", "3"], "of width 1 has"),
     (["--optimizer.truncation", "-1"], "optimizer.truncation must be at least 0"),
-    (["--optimizer.lr", "nan"], "optimizer.lr must be positive"),
+    (["--optimizer.lr", "0"], "optimizer.lr must be positive"),
     (["--memory.widht", "3"], "memory.width"),
     (["--task.soft_weight", "0.5"], "votes are not learnt from here"),
     (["--host", "gpt2"], "give either --feats, for an upstream, or --host"),
@@ -211,7 +218,7 @@ def test_an_ablated_experiment_holds_predictions_and_no_model(experiment, source
 
 def test_an_utterance_without_label_is_heard_and_not_scored(experiment, sources, tmp_path) -> None:
     """In the middle of dialogue d1: it is predicted, changes what comes after it, and no score knows it."""
-    nameless, after = "a-test-d1-3", "b-test-d1-4"
+    nameless = "a-test-d1-3"
     test = experiment.path / "seed0" / "fold0" / "test"
     assert nameless in ArkReader(test / "pred.scp")
     shutil.copytree(experiment.path, tmp_path / "exp")
@@ -219,8 +226,17 @@ def test_an_utterance_without_label_is_heard_and_not_scored(experiment, sources,
     scores = read_json(tmp_path / "exp" / "scores.json")
     labelled = len((sources.test_data[0] / "utt2emo").read_text().splitlines())
     assert labelled == len(ArkReader(test / "pred.scp")) - 1
-    assert scores["utterances"] == labelled
-    assert after in ArkReader(test / "pred.scp")
+    told = dict(zip(scores["utterances"]["ids"], scores["utterances"]["reference"], strict=True))
+    assert [utterance for utterance, label in told.items() if label is None] == [nameless]
+    # What it wrote is read by the speaker's next turn; the other speaker's is left alone.
+    saved = SavedConversation.load(experiment.path / MODEL, Predictor(experiment).stage.model)
+    with torch.no_grad():
+        saved.model.history.gate.fill_(1.0)
+    said = Dialogue("d1", ("u", nameless, "v", "w"), ("a", "a", "b", "a"))
+    listening = Remembered(encoder_config("utterance"))
+    one = predict_dialogues(saved, [said], listening)
+    other = predict_dialogues(saved, [replace(said, utterances=("u", "other", "v", "w"))], listening)
+    assert [torch.equal(one[u][1], other[u][1]) for u in "uvw"] == [True, True, False]
 
 
 def test_data_that_changed_since_training(experiment, sources, tmp_path, capsys) -> None:
