@@ -11,6 +11,6 @@ exec ./mal.sh \
   --data-sets all \
   --upstreams "fbank" \
   --memory-configs "conf/memory.yaml conf/memory_dialogue.yaml conf/mean.yaml conf/gru.yaml conf/concatenated.yaml conf/none.yaml" \
-  --host-configs "conf/qwen2_audio.yaml conf/qwen2_audio_head.yaml conf/qwen2_audio_none.yaml" \
+  --host-configs "conf/qwen2_audio.yaml conf/qwen2_audio_layer.yaml conf/qwen2_audio_head.yaml conf/qwen2_audio_none.yaml" \
   --ablate-configs "conf/memory.yaml conf/qwen2_audio.yaml" \
   -- "$@"

@@ -18,6 +18,6 @@ exec ./mal.sh \
   --lint-options "--allow speaker-overlap" \
   --upstreams "fbank" \
   --memory-configs "conf/memory.yaml conf/memory_dialogue.yaml conf/mean.yaml conf/gru.yaml conf/concatenated.yaml conf/none.yaml" \
-  --host-configs "conf/qwen2_audio.yaml conf/qwen2_audio_head.yaml conf/qwen2_audio_none.yaml" \
+  --host-configs "conf/qwen2_audio.yaml conf/qwen2_audio_layer.yaml conf/qwen2_audio_head.yaml conf/qwen2_audio_none.yaml" \
   --ablate-configs "conf/memory.yaml conf/qwen2_audio.yaml" \
   -- "$@"

@@ -48,6 +48,8 @@ class AudioLMConfig:
         words: class -> word, where it is not the class's name.
         lora: of the language model; everything else in the host is frozen.
         precision: of the host's weights; memory and LoRA are float32 always.
+        longer: audio longer than the model takes (Qwen2-Audio: 30 s) is refused, or ``cut``, with a warning:
+            its beginning is heard.
         max_new_tokens: of generation.
         checkpointing: compute the decoder's activations twice rather than keep them in training; goes with
             insertion ``projector``.
@@ -61,6 +63,7 @@ class AudioLMConfig:
     words: dict[str, str] = field(default_factory=dict)
     lora: LoraOptions = field(default_factory=LoraOptions)
     precision: Literal["float32", "bf16"] = "float32"
+    longer: Literal["refuse", "cut"] = "refuse"
     max_new_tokens: int = 8
     checkpointing: bool = False
 

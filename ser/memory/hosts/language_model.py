@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from ser.core.errors import UserError
+from ser.core.log import get_logger
 from ser.memory.hosts.answers import Answers
 from ser.memory.hosts.audio_lm_config import AudioLMConfig
 from ser.memory.hosts.base import AnsweringHost, Edit, Heard, HostInfo
@@ -27,6 +28,8 @@ from ser.memory.hosts.hearing import Hearing
 from ser.memory.hosts.insertion import AudioRows, apply_edit, edited_before
 from ser.memory.hosts.lora import insert_lora, lora_dropouts
 from ser.memory.hosts.prompt import Prompt
+
+logger = get_logger(__name__)
 
 
 class AudioLanguageModel(AnsweringHost):
@@ -107,10 +110,14 @@ class AudioLanguageModel(AnsweringHost):
         seconds = f"{len(wave) / rate:.2f} s"
         longest = self.hearing.longest
         if longest is not None and len(wave) > longest:
-            raise UserError(
-                f"audio is longer than {self.info.tag} takes, {longest / rate:g} s", value=seconds,
-                hint="Cut it at its turns, or use a host that hears in windows, such as Voxtral",
-            )  # fmt: skip
+            what = f"audio is longer than {self.info.tag} takes, {longest / rate:g} s"
+            if self.config.longer == "refuse":
+                raise UserError(
+                    what, value=seconds,
+                    hint="Set language_model.longer: cut, or use a host that hears in windows (Voxtral)",
+                )  # fmt: skip
+            logger.warning("%s: of %s its beginning is heard", what, seconds)
+            wave = wave[:longest]
         features, frames = self.hearing.windows(wave) if len(wave) else (None, torch.zeros(1))
         tokens = int(self.hearing.count(frames).sum())
         if features is None or tokens == 0:

@@ -108,3 +108,14 @@ def test_rows_of_different_windows_are_kept_apart(load):
     for row, wave, length in zip(tokens, waves, heard.lengths.tolist(), strict=True):
         alone = host.tokens(host.hear([wave]))[0]
         torch.testing.assert_close(row[:length], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_audio_that_is_too_long_may_be_cut(load, caplog):
+    host, wave = load("qwen2_audio", longer="cut"), np.random.default_rng(0).standard_normal(48000)
+    wave = (0.1 * wave).astype(np.float32)
+    with caplog.at_level("WARNING"):
+        cut = host.hear([wave])
+    assert "of 3.00 s its beginning is heard" in caplog.text
+    whole = host.hear([wave[:32000]])
+    assert torch.equal(cut.tensors["features"], whole.tensors["features"])
+    assert torch.equal(cut.lengths, whole.lengths)
