@@ -6,6 +6,7 @@ or ``low``. Of one utterance alone the level cannot be known; of the speaker's e
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -123,7 +124,7 @@ class Remembered(Listening):
     def features(self, utterance: str) -> Tensor:
         if utterance in self.changed:
             return self.changed[utterance]
-        random = torch.Generator().manual_seed(int.from_bytes(utterance.encode(), "little") % 2**31)
+        random = torch.Generator().manual_seed(zlib.crc32(utterance.encode()))
         if self.config.tokens == "frames":
             return torch.randn(3 + len(utterance) % 3 + sum(utterance.encode()) % 4, DIM, generator=random)
         return torch.randn(self.config.statistics, LAYERS, DIM, generator=random)
