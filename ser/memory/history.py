@@ -44,6 +44,21 @@ class Switches:
 ALL_ON = Switches()
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What was read of an utterance, and is still to be written.
+
+    Args:
+        inside: its tokens in the memory branch, ``(B, N, W)``.
+        lengths: ``(B,)``.
+        slot: what the speaker's slot held.
+    """
+
+    inside: Tensor
+    lengths: Tensor
+    slot: Slot
+
+
 class History(nn.Module, ABC):
     """A residual of the audio tokens from the dialogue so far.
 
@@ -93,6 +108,13 @@ class History(nn.Module, ABC):
         Returns:
             X'_n ``(B, N, D)`` in the host's precision, and the state for the next utterance.
         """
+        edited, seen = self.look(tokens, lengths, state, speaker, switches)
+        return edited, self.keep(seen, state, speaker, switches)
+
+    def look(
+        self, tokens: Tensor, lengths: Tensor, state: State, speaker: Tensor, switches: Switches = ALL_ON
+    ) -> tuple[Tensor, Seen]:
+        """The first half of ``forward``: X'_n, and what ``keep`` writes; a label need not wait for that."""
         with torch.autocast(tokens.device.type, enabled=False):
             slot = state.slot(speaker)
             if switches.resets:
@@ -100,11 +122,17 @@ class History(nn.Module, ABC):
             valid = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
             # Whatever stands in the padding, NaN too, must not come near a product.
             inside = self.into(self.norm(tokens.float().masked_fill(~valid[..., None], 0.0)))
+            if not switches.reads:
+                return tokens, Seen(inside, lengths, slot)
             residual = torch.tanh(self.gate) * self.out(self.read(inside, lengths, slot))
-            edited = tokens + residual.to(tokens.dtype) if switches.reads else tokens
-            if switches.writes:
-                state = state.with_slot(speaker, self.write(inside, lengths, slot, switches))
-        return edited, state
+        return tokens + residual.to(tokens.dtype), Seen(inside, lengths, slot)
+
+    def keep(self, seen: Seen, state: State, speaker: Tensor, switches: Switches = ALL_ON) -> State:
+        """The second half of ``forward``: the state for the next utterance."""
+        if not switches.writes:
+            return state
+        with torch.autocast(seen.inside.device.type, enabled=False):
+            return state.with_slot(speaker, self.write(seen.inside, seen.lengths, seen.slot, switches))
 
     def count(self) -> int:
         """Parameters."""

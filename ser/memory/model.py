@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from ser.core.errors import UserError
 from ser.memory.config import ConversationHeadConfig
 from ser.memory.dialogues import Dialogue
-from ser.memory.history import ALL_ON, History, Switches
+from ser.memory.history import ALL_ON, History, Seen, Switches
 from ser.memory.hosts.base import AnsweringHost, Edit, Heard, Host
 from ser.memory.listening import Listening
 from ser.memory.state import State
 
 
 class _Edit:
-    """The one edit of an utterance's tokens, which also gives the state after it."""
+    """The one edit of an utterance's tokens; the state after it is written when it is asked for."""
 
     def __init__(self, history: History | None, state: State, speaker: Tensor, switches: Switches) -> None:
         self._history, self._before, self._speaker, self._switches = history, state, speaker, switches
-        self.after = state
+        self._seen: Seen | None = None
 
     @property
     def used(self) -> Edit | None:
@@ -30,8 +30,14 @@ class _Edit:
         return None if self._history is None else self
 
     def __call__(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        edited, self.after = self._history(tokens, lengths, self._before, self._speaker, self._switches)
+        edited, self._seen = self._history.look(tokens, lengths, self._before, self._speaker, self._switches)
         return edited
+
+    def after(self) -> State:
+        """The state for the next utterance."""
+        if self._seen is None:
+            return self._before
+        return self._history.keep(self._seen, self._before, self._speaker, self._switches)
 
 
 class ConversationModel(nn.Module):
@@ -76,6 +82,13 @@ class ConversationModel(nn.Module):
             outputs ``(B, K + A)``, class scores first; vectors ``(B, H)``, which are the scores where
             the host answers in words; the state after the utterances.
         """
+        outputs, vectors, after = self.answer(heard, state, speaker, switches)
+        return outputs, vectors, after()
+
+    def answer(
+        self, heard: Heard, state: State, speaker: Tensor, switches: Switches = ALL_ON
+    ) -> tuple[Tensor, Tensor, Callable[[], State]]:
+        """The same, but for the state, which is written when it is called for: the answer need not wait."""
         edit = _Edit(self.history, state, speaker, switches)
         if self.head is None:
             outputs = vectors = self._answering().word_scores(heard, edit.used)
@@ -93,7 +106,7 @@ class ConversationModel(nn.Module):
             UserError: for a host that says nothing.
         """
         edit = _Edit(self.history, state, speaker, switches)
-        return self._answering().generate(heard, edit.used), edit.after
+        return self._answering().generate(heard, edit.used), edit.after()
 
     def _answering(self) -> AnsweringHost:
         """The host, which must be a language model."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,7 +108,6 @@ class Listener:
         """A conversation in which nothing was said."""
         return Conversation(self.model.begin(1).detach(), name=name)
 
-    @torch.no_grad()
     def __call__(
         self,
         audio: str | os.PathLike[str] | np.ndarray,
@@ -133,6 +132,22 @@ class Listener:
             UserError: for broken audio, no speaker where one is needed, a turn that is not after the last,
                 the state of another model, or a memory that is no longer finite.
         """
+        found, remember = self.answer(audio, conversation, speaker, turn, rate)
+        return found, remember()
+
+    @torch.no_grad()
+    def answer(
+        self,
+        audio: str | os.PathLike[str] | np.ndarray,
+        conversation: Conversation,
+        speaker: str | None = None,
+        turn: int | None = None,
+        rate: int | None = None,
+    ) -> tuple[Recognition, Callable[[], Conversation]]:
+        """The same, but for the memory, which is written when the second result is called: after the answer.
+
+        Arguments and errors as those of a call; of a memory that is not finite the second result tells.
+        """
         turn = conversation.turn + 1 if turn is None else turn
         if turn <= conversation.turn:
             raise UserError(
@@ -146,13 +161,18 @@ class Listener:
         wave = self._samples(audio, rate)
         heard = self.model.host.hear([wave]).to(self.device)
         here = torch.tensor([slot], device=self.device)
-        outputs, _, after = self.model(heard, state.to(self.device), here)
-        said = Dialogue(conversation.name, (f"turn {turn}",), (speaker or "",))
-        check_finite(after, [said], [f"turn {turn}"])
+        outputs, _, write = self.model.answer(heard, state.to(self.device), here)
         values = in_label_units(outputs.float(), self.saved.attributes)[0].tolist()
         seconds = len(wave) / self.model.host.info.sample_rate
         found = as_recognition(0.0, seconds, values, self.saved.classes, self.saved.attributes)
-        return found, Conversation(after, speakers, turn, conversation.name)
+
+        @torch.no_grad()
+        def remember() -> Conversation:
+            after, name = write(), f"turn {turn}"
+            check_finite(after, [Dialogue(conversation.name, (name,), (speaker or "",))], [name])
+            return Conversation(after, speakers, turn, conversation.name)
+
+        return found, remember
 
     def follow(
         self, turns: Sequence[tuple[str | os.PathLike[str], str | None]], name: str = "conversation"

@@ -223,3 +223,17 @@ def test_several_models_or_none(listening, tones, tmp_path) -> None:
     for wrong in ({"seed": 1}, {"fold": "y"}):
         with pytest.raises(UserError, match="0 trained models fit"):
             Listener.load(folder, **wrong)
+
+
+def test_the_answer_does_not_wait_for_the_memory(listening, tones, monkeypatch) -> None:
+    listener, _ = listening()
+    [(file, speaker), *_] = turns_of(tones, "x0")
+    wanted, after = listener(file, listener.begin(), speaker)
+    written, write = [], listener.model.history.write
+    monkeypatch.setattr(listener.model.history, "write", lambda *given: written.append(1) or write(*given))
+    found, remember = listener.answer(file, listener.begin(), speaker)
+    assert found == wanted and not written
+    conversation = remember()
+    assert written == [1] and conversation.turn == 1
+    for name, value in after.state.tensors.items():
+        assert torch.equal(conversation.state.tensors[name], value)
