@@ -72,8 +72,8 @@ class ConversationFit:
         self.labels, self.listening, self.learn, self.validate = labels, listening, learn, validate
         self.seed, self.accelerator = seed, accelerator
         self.model, device = saved.model, accelerator.device
-        optimizer = torch.optim.AdamW(parameter_groups(self.model, config))
-        self.optimizer = accelerator.prepare_optimizer(optimizer)
+        groups = parameter_groups(self.model, config)
+        self.optimizer = accelerator.prepare_optimizer(torch.optim.AdamW(groups)) if groups else None
         scales = saved.attributes.values()
         mean = torch.tensor([scale.mean for scale in scales])
         deviation = torch.tensor([scale.deviation for scale in scales])
@@ -98,6 +98,11 @@ class ConversationFit:
             UserError: when loss or memory are not finite, or no epoch has a validation metric.
         """
         state, options = self.state, self.config.optimizer
+        if self.optimizer is None:
+            logger.info("nothing is trained: a language model that answers in words, without history or LoRA")
+            state.best.value = self._validate()
+            state.keep(self.model)
+            return state
         state.load(folder, fingerprint, self.model, self.optimizer, self.accelerator.scaler)
         progress = Progress(options.epochs, f"train {folder.parent.parent.name} {folder.name}")
         progress.skip(state.epoch)

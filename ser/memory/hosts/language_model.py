@@ -57,6 +57,7 @@ class AudioLanguageModel(AnsweringHost):
         stops: Sequence[int], config: AudioLMConfig, words: Sequence[str], info: HostInfo,
     ) -> None:  # fmt: skip
         super().__init__()
+        self._told_of_cuts = False
         # Names of trained tensors come from here, the same whatever transformers calls the parts.
         self.tower, self.projector, self.decoder, self.head = hearing.tower, hearing.projector, decoder, head
         self.hearing, self.prompt, self.tokenizer = hearing, prompt, tokenizer
@@ -116,7 +117,9 @@ class AudioLanguageModel(AnsweringHost):
                     what, value=seconds,
                     hint="Set language_model.longer: cut, or use a host that hears in windows (Voxtral)",
                 )  # fmt: skip
-            logger.warning("%s: of %s its beginning is heard", what, seconds)
+            if not self._told_of_cuts:
+                logger.warning("%s: of %s its beginning is heard, and so of others", what, seconds)
+                self._told_of_cuts = True
             wave = wave[:longest]
         features, frames = self.hearing.windows(wave) if len(wave) else (None, torch.zeros(1))
         tokens = int(self.hearing.count(frames).sum())
