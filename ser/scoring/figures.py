@@ -138,6 +138,7 @@ def lines(
     ticks: Sequence[str],
     series: Sequence[Sequence[tuple[float, float, float] | None]],
     level: float | None = None,
+    all_bands: bool = True,
 ) -> Panel:
     """A panel with one line in a band for each of several systems.
 
@@ -150,11 +151,18 @@ def lines(
         series: for each system, (value, low, high) at each point; None where it has none. An empty one keeps
             its colour for the next panel.
         level: drawn dashed, as 0 under differences.
+        all_bands: draw every band; else the first system's alone.
     """
     x = Scale(0, max(len(ticks) - 1, 1), 1, WIDTH - LEFT - RIGHT)
     known = [[(i, point) for i, point in enumerate(each) if point is not None] for each in series]
     levels = [] if level is None else [level]
-    y = vertical([*levels, *(value for each in known for _, point in each for value in point)])
+    drawn = (
+        value
+        for number, each in enumerate(known)
+        for _, point in each
+        for value in (point if all_bands or number == 0 else point[:1])
+    )
+    y = vertical([*levels, *drawn])
     parts = [
         f'<path class="reference" d="M{_path([place(x, y, i, v) for i in (x.low, x.high)])}"/>'
         for v in levels
@@ -164,9 +172,9 @@ def lines(
         edge += [place(x, y, i, point[2]) for i, point in reversed(each)]
         middle = [place(x, y, i, point[0]) for i, point in each]
         if middle:
+            band = f'<path class="band" d="M{_path(edge)}Z"/>' if all_bands or number == 0 else ""
             parts.append(
-                f'<g class="{_series_class(number)}"><path class="band" d="M{_path(edge)}Z"/>'
-                f'<path class="line" d="M{_path(middle)}"/>'
+                f'<g class="{_series_class(number)}">{band}<path class="line" d="M{_path(middle)}"/>'
             )
             for (px, py), (i, (value, low, high)) in zip(middle, each, strict=True):
                 text = f"{escape(ticks[i])}: {value:.3f} ({low:.3f} to {high:.3f})"
@@ -177,7 +185,9 @@ def lines(
     return Panel(title, note, x_name, y_name, "".join(parts), x, y, names)
 
 
-def standalone(panels: Sequence[Panel], label: str, columns: int = 0, legend: Sequence[str] = ()) -> str:
+def standalone(
+    panels: Sequence[Panel], label: str, columns: int = 0, legend: Sequence[str] = (), caption: str = ""
+) -> str:
     """An SVG file with panels side by side; the same panels give the same bytes.
 
     Args:
@@ -185,6 +195,7 @@ def standalone(panels: Sequence[Panel], label: str, columns: int = 0, legend: Se
         label: what it shows, for those who hear it.
         columns: panels a row; 0 for all in one.
         legend: names of the systems of ``lines``, in their order.
+        caption: under the legend.
     """
     columns = columns or len(panels)
     width, height = WIDTH * columns, HEIGHT * -(-len(panels) // columns)
@@ -192,6 +203,9 @@ def standalone(panels: Sequence[Panel], label: str, columns: int = 0, legend: Se
     if legend:
         style, names = STYLE + _series_style(len(legend)), _legend(legend, top)
         height += LEGEND_LINE * len(legend) + 10
+    if caption:
+        height += LEGEND_LINE
+        names += f'<text class="caption" x="{LEFT:g}" y="{height - 10:g}">{escape(caption)}</text>'
     body = "".join(
         f'<g transform="translate({i % columns * WIDTH:g} {i // columns * HEIGHT:g})">{_drawn(panel)}</g>'
         for i, panel in enumerate(panels)

@@ -31,6 +31,9 @@ POSITIONS_HEADER = (
 POSITION_FILES = ("positions.csv", "positions.svg")
 REFERENCE = "reference"
 
+# Systems of which each has a band in the picture; of more, only the reference: bands would hide the lines.
+BANDED = 4
+
 
 def write_comparison(found: Comparison, out: Path, command: str) -> tuple[str, list[Path]]:
     """Write the files.
@@ -83,7 +86,7 @@ def picture(found: Comparison) -> str:
     """positions.svg: for each label and metric, the metric and the difference by each kind of position."""
     panels: list[Panel] = []
     for part in found.parts:
-        note = f"{part.task.title}; band: {100 * found.how.level:g} % over {found.how.unit}s"
+        note = part.task.title
         for kind, curves in part.positions.items():
             panels.append(
                 _panel(
@@ -95,7 +98,10 @@ def picture(found: Comparison) -> str:
             title = f"{part.metric} less that of {part.rows[0].system}"
             panels.append(_panel(title, "difference", note, kind, gaps, curves, level=0.0))
     names = [row.system for row in found.parts[0].rows]
-    return standalone(panels, f"By position in the dialogue: {', '.join(names)}", len(KINDS), names)
+    bands = f"{100 * found.how.level:g} % over {found.how.unit}s"
+    caption = f"Bands: {bands}." if len(names) <= BANDED else f"Band: {bands}, of {names[0]}."
+    label = f"By position in the dialogue: {', '.join(names)}"
+    return standalone(panels, label, len(KINDS), names, caption)
 
 
 def _panel(
@@ -113,7 +119,7 @@ def _panel(
         [(e.value, e.low, e.high) if e.low is not None and e.high is not None else None for e in each]
         for each in series
     ]
-    return lines(title, note, KINDS[kind], y_name, ticks, points, level)
+    return lines(title, note, KINDS[kind], y_name, ticks, points, level, len(points) <= BANDED)
 
 
 def _cells(row: Row, metric: str) -> list[str]:

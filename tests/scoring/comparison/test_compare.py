@@ -172,12 +172,22 @@ def test_picture_holds_a_line_with_a_band_for_each_system_light_and_dark(grid, t
     lines = [len([p for p in panel.iter() if p.get("class") == "line"]) for panel in panels]
     bands = [len([p for p in panel.iter() if p.get("class") == "band"]) for panel in panels]
     assert lines == bands == [4, 4, 3, 3], "the reference has no difference to itself"
-    legend = [node.text for node in root.iter() if node.tag.endswith("}text")][-4:]
-    assert legend == ["base", "near", "good", "a<b>&"]
+    legend = [node.text for node in root.iter() if node.tag.endswith("}text")][-5:]
+    assert legend == ["base", "near", "good", "a<b>&", "Bands: 95 % over speakers."]
     assert "prefers-color-scheme: dark" in text and not re.search(r"(href|src)=|@import|url\(", text)
     rows = read(tmp_path / "out" / "positions.csv")
     weights = [int(r["utterances"]) for r in rows if r["position"] == "dialogue" and r["system"] == "good"]
     assert sum(weights) == len(data.classes_of())
+
+
+def test_of_many_systems_only_the_reference_has_a_band(grid, tmp_path):
+    data, folders = grid
+    more = [make_experiment(tmp_path / name, data, System(name)) for name in ("d", "e")]
+    run([*folders, *more], data, tmp_path / "out", "--metric", "WA")
+    root = ElementTree.fromstring((tmp_path / "out" / "positions.svg").read_text())
+    marks = [node.get("class") for node in root.iter()]
+    assert marks.count("band") == 2 and marks.count("line") == 2 * 5 + 2 * 4 + 5
+    assert "Band: 95 % over speakers, of base." in [node.text for node in root.iter()]
 
 
 def test_without_turns_there_are_no_positions_and_without_folds_no_fold_tests(tmp_path):

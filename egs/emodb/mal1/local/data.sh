@@ -7,6 +7,10 @@ while (($#)); do
   case $1 in
     --out) out=$2 && shift ;;
     --out=*) out=${1#--out=} ;;
+    -h | --help)
+      echo "Usage: local/data.sh --db-root <folder> [--out data]; called by stage 1"
+      exit 0
+      ;;
     *) options+=("$1") ;;
   esac
   shift
