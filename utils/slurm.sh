@@ -142,7 +142,7 @@ stop() { # exit code
   trap '' INT TERM HUP
   [[ -z $state ]] || rm -rf "$state" # what starts now finds nothing to do
   scancel --user "$UID" --name "$name" 2>/dev/null || true
-  tell 'stopped, jobs %s cancelled; the logs are in %s' "${known[*]-}" "$log_pattern"
+  tell 'stopped%s; the logs are in %s' "${known[*]:+, jobs ${known[*]} cancelled}" "$log_pattern"
   for _ in {1..20}; do
     look && ((!${#queued[@]})) && break
     sleep 0.5
