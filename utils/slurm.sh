@@ -3,7 +3,7 @@
 #
 # It takes what utils/run.sh takes, and leaves the same logs, messages and exit codes. A job that fails is
 # submitted again alone (--retries), and so is one that the cluster has lost. How a job ended is told by a file
-# that it writes beside its log, looked for every second; the queue is asked, every --poll seconds, for those
+# that it writes near its log, looked for every second; the queue is asked, every --poll seconds, for those
 # that are gone without one.
 set -euo pipefail
 PROGRAM=slurm.sh
@@ -75,7 +75,7 @@ done
 mkdir -p "$(dirname "${log_of[$first]}")/.slurm"
 folder=$(cd "$(dirname "${log_of[$first]}")/.slurm" && pwd)
 exec 9>"$folder/$name.lock"
-if command -v flock >/dev/null && ! flock -n 9; then die "another slurm.sh writes to $log_pattern."; fi
+if command -v flock >/dev/null && ! flock -w 3 9; then die "another slurm.sh writes to $log_pattern."; fi
 
 declare -A id_of=()                             # job -> <array>_<task>, as long as it has not ended
 declare -A attempts=() failures=() losses=()    # job -> how many
@@ -101,8 +101,8 @@ cancel_earlier() { # jobs of a dispatcher that was killed: the new ones wait for
   rm -rf "$folder/$name".??????
   until look; do sleep "$((poll + 1))"; done
   ((${#queued[@]})) || return 0
-  ids=$(printf '%s\n' "${!queued[@]%_*}" | sort -u)
-  tell 'cancelling what is left of an earlier call: %s' "$(tr '\n' ' ' <<<"$ids")"
+  ids=$(printf '%s\n' "${!queued[@]}" | sed 's/_.*//' | sort -u)
+  tell 'cancelling what is left of an earlier call: %s' "${ids//$'\n'/ }"
   scancel --user "$UID" --name "$name" || true
   after=${ids//$'\n'/:}
 }
@@ -270,7 +270,7 @@ for ((job = first; job <= last; job++)); do id_of[$job]=${submitted}_$job; done
 
 looked=$SECONDS
 while ((ended < jobs)); do
-  sleep 1
+  if ((SECONDS - began < 5)); then sleep 0.2; else sleep 1; fi
   collect
   if ((SECONDS - looked >= poll)) && ((ended < jobs)); then
     looked=$SECONDS

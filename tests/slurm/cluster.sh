@@ -113,7 +113,8 @@ fi
 install
 configure
 trap '(($? == 0)) || stop' EXIT
-munged --key-file "$folder/munge.key" --socket "$folder/munge.socket" --pid-file "$folder/munged.pid" \
+# --force: nobody else needs to reach the socket, so its folder may be private.
+munged --force --key-file "$folder/munge.key" --socket "$folder/munge.socket" --pid-file "$folder/munged.pid" \
   --log-file "$folder/munged.log" --seed-file "$folder/munge.seed"
 wait_for "munged did not answer" munge --socket "$folder/munge.socket" --no-input
 slurmctld
