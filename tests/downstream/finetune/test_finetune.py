@@ -340,7 +340,7 @@ def test_two_processes_equal_one(corpus: Path, encoder, tmp_path: Path) -> None:
         subprocess.run(command, check=True, timeout=180, env=environment)
     one, two = (model_of(Experiment(tmp_path / name)) for name in ("one", "two"))
     for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(one[name], two[name], rtol=1e-5, atol=1e-5)
     fits = [read_json(tmp_path / name / "seed0" / "folda" / "fit.json") for name in ("one", "two")]
     assert [fit["processes"] for fit in fits] == [1, 2]
     losses = [[row["train_loss"] for row in fit["curve"]] for fit in fits]
