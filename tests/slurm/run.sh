@@ -114,7 +114,8 @@ cd "$recipe"
 python "$root/egs/mini/finetune1/local/tiny_models.py" --out exp/models >log/models.log 2>&1
 finetune=(
   ser finetune --config "$root/egs/mini/finetune1/conf/all.yaml" --upstream hf:exp/models/wavlm --data data/validation
-  --validation-data data/test --test-data '[data/test]' --optimizer.epochs 1 --exp
+  --validation-data data/test --test-data '[data/test]' --optimizer.epochs 1
+  --batches.micro_seconds 3 --exp
 )
 run.sh log/one.log "${finetune[@]}" exp/one
 GLOO_SOCKET_IFNAME=lo slurm.sh --poll 1 --processes-per-node 2 log/two.log "${finetune[@]}" exp/two

@@ -51,11 +51,11 @@ def same_model(one: Path, two: Path, processes: list[int]) -> bool:
     folders = [each / "seed0" / "fold0" for each in (one, two)]
     first, second = (load_file(folder / "model.safetensors") for folder in folders)
     fits = [read_json(folder / "fit.json") for folder in folders]
+    found = [fit["processes"] for fit in fits]
     worst = max(float((first[name] - second[name]).abs().max()) for name in first)
     losses = [[epoch["train_loss"] for epoch in fit["curve"]] for fit in fits]
     apart = max(abs(a - b) / abs(a) for a, b in zip(*losses, strict=True))
-    print(f"{len(first)} tensors differ by {worst:.1e} at most, the losses by {apart:.1e} of themselves")
-    found = [fit["processes"] for fit in fits]
+    print(f"{found} processes: {len(first)} tensors differ by {worst:.1e} at most, losses by {apart:.1e}")
     return first.keys() == second.keys() and max(worst, apart) < TOLERANCE and found == processes
 
 
