@@ -65,7 +65,7 @@ else
 fi
 
 # Whatever this call submits has a name of its own, by which it is found again.
-name=$(basename "$log_pattern" .log)-$(cksum <<<"$PWD $log_pattern" | cut -d' ' -f1)
+name=$(basename "$log_pattern" .log)-$(cksum <<<"$(pwd -P) $log_pattern" | cut -d' ' -f1)
 name=${name//[^A-Za-z0-9._-]/_}
 for ((job = first; job <= last; job++)); do
   replace "$log_pattern" "$job"
@@ -77,10 +77,10 @@ folder=$(cd "$(dirname "${log_of[$first]}")/.slurm" && pwd)
 exec 9>"$folder/$name.lock"
 if command -v flock >/dev/null && ! flock -w 3 9; then die "another slurm.sh writes to $log_pattern."; fi
 
-declare -A id_of=()                             # job -> <array>_<task>, as long as it has not ended
-declare -A attempts=() failures=() losses=()    # job -> how many
-declare -A queued=() missed=()                  # <array>_<task> -> state and reason; how often it was not there
-silent=false                                    # whether Slurm does not answer
+declare -A id_of=()                          # job -> <array>_<task>, as long as it has not ended
+declare -A attempts=() failures=() losses=() # job -> how many
+declare -A queued=() missed=()               # <array>_<task> -> state and reason; how often it was not there
+silent=false                                 # whether Slurm does not answer
 
 look() { # sets queued: what the queue holds of this name
   local text id about
