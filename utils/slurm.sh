@@ -256,26 +256,28 @@ show_queue() { # progress of those that run, and how many wait for what
 }
 
 known=() # arrays of this call
-begin_progress
-cancel_earlier
-state=$(mktemp -d "$folder/$name.XXXXXX")
-declare -p utils variable log_pattern command >"$state/job"
-for ((job = first; job <= last; job++)); do
-  : >"${log_of[$job]}"
-  attempts[$job]=0 failures[$job]=0 losses[$job]=0
-done
-submit "$first-$last" 0 "$after"
-known+=("$submitted")
-for ((job = first; job <= last; job++)); do id_of[$job]=${submitted}_$job; done
+{ # read as a whole, so that a call goes on as it began when this file changes under it
+  begin_progress
+  cancel_earlier
+  state=$(mktemp -d "$folder/$name.XXXXXX")
+  declare -p utils variable log_pattern command >"$state/job"
+  for ((job = first; job <= last; job++)); do
+    : >"${log_of[$job]}"
+    attempts[$job]=0 failures[$job]=0 losses[$job]=0
+  done
+  submit "$first-$last" 0 "$after"
+  known+=("$submitted")
+  for ((job = first; job <= last; job++)); do id_of[$job]=${submitted}_$job; done
 
-looked=$SECONDS
-while ((ended < jobs)); do
-  if ((SECONDS - began < 5)); then sleep 0.2; else sleep 1; fi
-  collect
-  if ((SECONDS - looked >= poll)) && ((ended < jobs)); then
-    looked=$SECONDS
-    if look; then find_lost; fi
-  fi
-  show_queue
-done
-finish
+  looked=$SECONDS
+  while ((ended < jobs)); do
+    if ((SECONDS - began < 5)); then sleep 0.2; else sleep 1; fi
+    collect
+    if ((SECONDS - looked >= poll)) && ((ended < jobs)); then
+      looked=$SECONDS
+      if look; then find_lost; fi
+    fi
+    show_queue
+  done
+  finish
+}
