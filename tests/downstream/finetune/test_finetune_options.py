@@ -171,7 +171,7 @@ def test_two_processes_equal_one(corpus: Path, encoder, tmp_path: Path, adapter:
     one, two = (model_of(Experiment(tmp_path / name)) for name in ("one", "two"))
     assert torch.equal(one["normalisation.mean"], two["normalisation.mean"])
     for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-5)
 
 
 def test_the_tables_say_what_was_done(corpus: Path, encoder, tmp_path: Path) -> None:
