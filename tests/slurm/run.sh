@@ -15,7 +15,10 @@ work=$(mktemp -d)
 running="" # the recipe's run, while there is one in the background
 clean() {
   local code=$?
-  [[ -z $running ]] || kill -KILL -- "-$running" 2>/dev/null || true
+  if [[ -n $running ]]; then
+    kill -TERM "$running" 2>/dev/null || true
+    { wait "$running" || true; } 2>/dev/null
+  fi
   "$here/cluster.sh" stop "$work/cluster"
   if ((code == 0 || code == 77)); then rm -rf "$work"; else echo "tests/slurm/run.sh: what was made stays in $work" >&2; fi
 }
