@@ -4,6 +4,10 @@
 # Extended regular expression, then what it means. The first that is found counts; <1> is its first group.
 _likely_causes=(
   '^ser: error: (.*)$' '<1>'
+  'by Slurm: TIMEOUT|DUE TO TIME LIMIT' 'it took longer than its time on the cluster: --time in cmd.sh (docs/cluster.md)'
+  'by Slurm: OUT_OF_MEMORY|oom[-_]kill event' 'it took more memory than it was given on the cluster: --mem in cmd.sh (docs/cluster.md)'
+  'by Slurm: lost once more, ([A-Z_]+)' 'the cluster has lost it too often (<1>): --lost-retries in cmd.sh, or other nodes (docs/cluster.md)'
+  'by Slurm: CANCELLED' 'it was cancelled from outside (scancel)'
   'CUDA out of memory|torch\.OutOfMemoryError' 'the GPU has too little memory: smaller batches (--extract-options "--batch-seconds 60"), or --nj 1'
   'MemoryError|bad_alloc|Cannot allocate memory|can.t allocate memory|Ended \(code 137\)|Out of memory' 'out of memory: fewer jobs at once (--nj 1), or smaller batches (--extract-options "--batch-seconds 60")'
   'No space left on device|Disk quota exceeded' 'the disk is full'

@@ -180,7 +180,7 @@ _lock() { # two runs must not work on one item; the lock goes with the process, 
 
 work() { # dispatcher [JOB=1:N] log command...: runs it, or shows it
   local dispatcher job=() log code=0
-  read -ra dispatcher <<<"$1"
+  mapfile -t dispatcher < <(xargs printf '%s\n' <<<"$1") # in quotes, one word: slurm.sh --sbatch '--account=x --qos=y'
   shift
   if [[ $1 == JOB=* ]]; then
     job=("$1")

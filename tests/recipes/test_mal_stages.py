@@ -1,5 +1,6 @@
 """The stage engine of conversations, egs/TEMPLATE/mal1/mal.sh, with a stand-in for ser."""
 
+import re
 import shlex
 import shutil
 
@@ -176,6 +177,40 @@ def test_language_models_beside_encoders(fresh):
     assert [command.split("--out ")[1] for command in compared] == [
         f"comparison/{tag}" for tag in ("fbank", "tiny", "Qwen2-Audio-7B")
     ]
+
+
+def test_every_kind_of_work_has_its_dispatcher(fresh):
+    noting = fresh.home / "noting.sh"
+    noting.write_text(
+        '#!/usr/bin/env bash\nkind=$1 && shift\necho "$kind $*" >>given.txt\nexec run.sh "$@"\n'
+    )
+    (fresh.path / "cmd.sh").unlink()
+    kinds = ("extract", "train", "finetune", "predict")
+    (fresh.path / "cmd.sh").write_text("".join(f'{kind}_cmd="bash {noting} {kind}"\n' for kind in kinds))
+    hosts = (
+        "--hosts",
+        "models/tiny",
+        "--host-configs",
+        "conf/word.yaml",
+        "--memory-configs",
+        "conf/memory.yaml",
+    )
+    run = fresh.run("--db-root", str(fresh.corpus), *hosts, "--ablations", "reset")
+    assert run.returncode == 0, run.stderr
+    given = [
+        (line.split()[0], re.search(r"log/(\w+)", line)[1])
+        for line in (fresh.path / "given.txt").read_text().splitlines()
+    ]
+    assert given == [
+        ("extract", "extract_fbank_all"),
+        ("train", "train_fbank_memory_seed0"),
+        ("finetune", "train_tiny_word_seed0"),
+        ("predict", "predict_fbank_memory"),
+        ("predict", "predict_tiny_word"),
+        ("predict", "leaks_fbank_memory"),
+        ("predict", "ablate_fbank_memory"),
+    ]
+    assert "no leak\n" in run.stdout
 
 
 def test_language_models_alone_and_no_folder_of_theirs_in_the_table(fresh):

@@ -34,7 +34,7 @@ from_host() { # tag: all that a language model's experiments read of data direct
 # ---- 4 train, 5 predict ----
 
 train_host() { # tag config experiment
-  local host host_checkpoint where nj=$host_jobs
+  local host host_checkpoint where nj=$host_jobs train_cmd=$finetune_cmd # each job holds the model
   host_of "$1"
   data_options
   train_seeds from_host "$1" "$2" "$3" ser memory-train --host "$host" "${where[@]}"
@@ -61,7 +61,7 @@ find_leaks() { # tag config experiment [what notes its inputs]
   from_models "${4:-from_features}" "$1" "$3"
   promise "$log"
   if todo; then
-    work "run.sh --show" "$log" ser memory-predict "$3" --check-leaks
+    work "$predict_cmd --show" "$log" ser memory-predict "$3" --check-leaks
     item_end
   fi
 }
@@ -79,7 +79,7 @@ ablate_one() { # tag config experiment [what notes its inputs]
     done
     clear_if_forced "$out"
     if todo; then
-      work run.sh "log/ablate_${out#exp/}.log" ser memory-predict "$3" --ablate "$ablation" --into "$out" \
+      work "$predict_cmd" "log/ablate_${out#exp/}.log" ser memory-predict "$3" --ablate "$ablation" --into "$out" \
         ${predict_words[@]+"${predict_words[@]}"}
       for folder in "$out"/seed*; do # seeds that the experiment has no more
         [[ $dry_run == true || -d $3/${folder##*/} ]] || rm -rf "$folder"

@@ -55,12 +55,12 @@ fi
 began=$SECONDS
 export SER_INSTALL=${SER_INSTALL:-true} SER_EXTRAS=$extras SER_PYTHON=$python
 [[ $dry_run == false ]] || SER_INSTALL=false
-extract_cmd=run.sh
-train_cmd=run.sh
+extract_cmd=run.sh train_cmd=run.sh finetune_cmd="" predict_cmd=run.sh
 # shellcheck source=path.sh
 . ./path.sh
 # shellcheck source=cmd.sh
 . ./cmd.sh
+finetune_cmd=${finetune_cmd:-$train_cmd}
 release=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$SER_ROOT/ser/__init__.py")
 
 run_stages() { # from --stage to --stop-stage

@@ -56,8 +56,9 @@ drop_other_seeds() { # experiment: those not asked for now were trained as the e
 }
 
 train_seeds() { # function that notes the inputs, tag, configuration, experiment, ser [memory-]train|finetune and its sources...
-  local inputs=$1 tag=$2 config=$3 exp=$4 verb=${6#memory-} seed words given shares=$nj
+  local inputs=$1 tag=$2 config=$3 exp=$4 verb=${6#memory-} seed words given shares=$nj dispatcher=$train_cmd
   shift 4
+  [[ $verb != finetune ]] || dispatcher=$finetune_cmd
   given=${verb}_options
   read -ra words <<<"${!given}"
   ((${#sets[@]} == 1)) || shares=1 # there is one fold
@@ -70,7 +71,7 @@ train_seeds() { # function that notes the inputs, tag, configuration, experiment
     promise "$exp/config.yaml" "$exp/seed$seed/*/model.safetensors"
     clear_if_forced "$exp/seed$seed"
     if todo; then
-      work "$train_cmd" "JOB=1:$shares" "log/${verb}_${exp#exp/}_seed$seed.JOB.log" \
+      work "$dispatcher" "JOB=1:$shares" "log/${verb}_${exp#exp/}_seed$seed.JOB.log" \
         "$1" "$2" --config "$config" "${@:3}" ${text_train[@]+"${text_train[@]}"} --exp "$exp" --seed "$seed" \
         ${words[@]+"${words[@]}"} --nj "$shares" --job JOB
       if [[ $item_outdated == true ]]; then drop_other_seeds "$exp"; fi
@@ -110,7 +111,7 @@ predict_one() { # tag config experiment [what notes its inputs]
     for seed in "${seed_words[@]}"; do promise "$3/seed$seed/*/$part/pred.scp"; done
   done
   if todo; then
-    work run.sh "log/predict_${3#exp/}.log" ser "$predict_verb" "$3" ${predict_words[@]+"${predict_words[@]}"}
+    work "$predict_cmd" "log/predict_${3#exp/}.log" ser "$predict_verb" "$3" ${predict_words[@]+"${predict_words[@]}"}
     item_end
   fi
 }

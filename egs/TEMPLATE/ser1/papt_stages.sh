@@ -113,7 +113,7 @@ make_units() { # specification, set...: frames, then units
   promise "$folder/meta.yaml"
   clear_if_forced "$folder"
   if todo; then
-    work "run.sh --show" "log/units_${folder##*/}.log" "${command[@]}"
+    work "$extract_cmd --show" "log/units_${folder##*/}.log" "${command[@]}"
     item_end
   fi
 }
@@ -152,7 +152,7 @@ pretrain() { # configuration, upstream, its checkpoint or nothing, specification
     if [[ $item_outdated == true && $dry_run == false ]]; then mkdir -p "$out" && touch "$out/.outdated"; fi
     # What lies there was made otherwise, until a checkpoint of this call lies there.
     if [[ -f $out/.outdated && ! $out/checkpoint.pt -nt $out/.outdated ]]; then options+=(--restart); fi
-    work "$train_cmd" "log/papt_${out##*/}.log" ser papt --config "$config" --upstream "$upstream" \
+    work "$finetune_cmd" "log/papt_${out##*/}.log" ser papt --config "$config" --upstream "$upstream" \
       --data "$(joined data "$@")" --units "$(joined "$folder" "$@")" --out "$out" "${options[@]}"
     [[ $dry_run == true ]] || rm -f "$out/.outdated"
     item_end
@@ -212,7 +212,7 @@ make_speakers() { # tag, upstream, its checkpoint: one table for the speakers of
   promise "$table"
   if todo; then
     for set in "${unseen_sets[@]}"; do
-      work run.sh "log/speakers_$1_$set.log" ser speakers "data/$set" --upstream "$2" "${unseen_words[@]}" --out "$table.$set"
+      work "$extract_cmd" "log/speakers_$1_$set.log" ser speakers "data/$set" --upstream "$2" "${unseen_words[@]}" --out "$table.$set"
     done
     if [[ $dry_run == false ]]; then # who is in two sets is who he is in the first
       awk '!seen[$1]++' "${tables[@]}" | LC_ALL=C sort -k1,1 >"$table.new" && mv "$table.new" "$table"
