@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ser.core.errors import UserError
@@ -68,7 +68,7 @@ def search(parser: Parser, folder: Path, contents: st.SearchStrategy[bytes], exa
     """Hold the parser to its promise over ``examples`` contents."""
 
     @settings(
-        max_examples=examples, deadline=None, derandomize=True, database=None,
+        max_examples=examples, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(contents)
@@ -127,7 +127,9 @@ def _flip(draw: st.DrawFn, content: bytes) -> bytes:
 
 def _overwrite(draw: st.DrawFn, content: bytes) -> bytes:
     """Other bytes of the same number: what sizes and offsets stand on stays."""
-    new = draw(st.sampled_from([b"\xff" * 4, b"\0" * 4, b"\x7f", b"\x80", b"\xff" * 8]) | st.binary(max_size=8))
+    new = draw(
+        st.sampled_from([b"\xff" * 4, b"\0" * 4, b"\x7f", b"\x80", b"\xff" * 8]) | st.binary(max_size=8)
+    )
     place = draw(st.integers(0, len(content)))
     return content[:place] + new + content[place + len(new) :]
 
