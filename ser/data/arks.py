@@ -30,8 +30,10 @@ from ser.data.wording import counted
 MAX_OPEN_ARKS = 64
 MOST_DIGITS = 19  # of an offset that a file can have
 # What kaldiio and numpy raise, whatever bytes they get.
-DAMAGE = (OSError, ValueError, TypeError, AssertionError, RuntimeError, LookupError, ArithmeticError, MemoryError,
-          EOFError, struct.error)  # fmt: skip
+DAMAGE = (
+    OSError, ValueError, TypeError, AssertionError, RuntimeError, LookupError, ArithmeticError, MemoryError,
+    EOFError, struct.error,
+)  # fmt: skip
 # An int32 vector as Kaldi stores it: every element behind a byte that holds its size.
 INT32_ELEMENT = np.dtype([("size", "u1"), ("value", "<i4")])
 

@@ -34,7 +34,10 @@ def make_corpus(home: Path) -> None:
     """Wavs, a table of them, a configuration."""
     data = write_tones(home / "made", speakers=SPEAKERS, utterances=UTTERANCES)
     shutil.move(home / "made" / "wav", home / "wav")
-    columns = [dict(line.split() for line in (data / t).read_text().splitlines()) for t in ("utt2spk", "utt2emo", "utt2arousal")]
+    columns = [
+        dict(line.split() for line in (data / t).read_text().splitlines())
+        for t in ("utt2spk", "utt2emo", "utt2arousal")
+    ]
     rows = [",".join([f"{u}.wav", *(column[u] for column in columns)]) for u in sorted(columns[0])]
     (home / "tones.csv").write_text("\n".join(["path,speaker,emotion,arousal", *rows, ""]))
     (home / "conf.yaml").write_text(CONFIG)

@@ -1,4 +1,4 @@
-"""No file that is read runs code: nothing in ser/ unpickles, evaluates or loads YAML with tags, but where it may.
+"""No file that is read runs code: nothing in ser/ unpickles, evaluates or loads tagged YAML, save where told.
 
 The syntax tree is searched, so that a comment or a doctest is none, and a keyword on the next line is one.
 """
@@ -15,10 +15,11 @@ ALLOWED = {
     ("ser/data/arks.py", "kaldiio.load_mat"),
 }
 NEVER = {
-    "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "cloudpickle.load", "joblib.load", "yaml.load",
-    "yaml.load_all", "yaml.unsafe_load", "yaml.unsafe_load_all", "yaml.full_load", "yaml.full_load_all", "eval", "exec",
-    "marshal.load", "marshal.loads", "shelve.open", "kaldiio.load_mat", "kaldiio.load_scp", "kaldiio.load_ark",
-    "pandas.read_pickle", "torch.jit.load", "torch.hub.load", "os.system", "os.popen",
+    "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "cloudpickle.load", "joblib.load",
+    "yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.unsafe_load_all", "yaml.full_load",
+    "yaml.full_load_all", "eval", "exec", "marshal.load", "marshal.loads", "shelve.open",
+    "kaldiio.load_mat", "kaldiio.load_scp", "kaldiio.load_ark", "pandas.read_pickle", "torch.jit.load",
+    "torch.hub.load", "os.system", "os.popen",
 }  # fmt: skip
 MODULES_NEVER = {"pickle", "dill", "cloudpickle", "marshal", "shelve"}
 
@@ -29,8 +30,15 @@ def offences(source: str) -> list[str]:
     known = {}  # local name -> full name
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            known |= {item.asname or item.name.partition(".")[0]: item.name if item.asname else item.name.partition(".")[0] for item in node.names}
-            found += [f"import {item.name}" for item in node.names if item.name.partition(".")[0] in MODULES_NEVER]
+            known |= {
+                item.asname or item.name.partition(".")[0]: item.name
+                if item.asname
+                else item.name.partition(".")[0]
+                for item in node.names
+            }
+            found += [
+                f"import {item.name}" for item in node.names if item.name.partition(".")[0] in MODULES_NEVER
+            ]
         elif isinstance(node, ast.ImportFrom) and node.module:
             known |= {item.asname or item.name: f"{node.module}.{item.name}" for item in node.names}
             if node.module.partition(".")[0] in MODULES_NEVER:

@@ -1,4 +1,4 @@
-"""The disk is full at the n-th write, for every n of every verb: a message, exit 1, and run again all is well."""
+"""The disk is full at the n-th write, for every n of every verb: a message, exit 1; then all is well."""
 
 import errno
 import os
@@ -14,7 +14,13 @@ class Disk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
         self.count, self.fail_at, self.home = 0, 0, home
-        for module, name in ((os, "fsync"), (os, "replace"), (os, "rename"), (tempfile, "mkstemp"), (os, "mkdir")):
+        for module, name in (
+            (os, "fsync"),
+            (os, "replace"),
+            (os, "rename"),
+            (tempfile, "mkstemp"),
+            (os, "mkdir"),
+        ):
             monkeypatch.setattr(module, name, self._counted(getattr(module, name)))
 
     def _counted(self, real):
@@ -32,12 +38,13 @@ class Disk:
         return isinstance(place, int) or os.path.abspath(place).startswith(self.home)
 
 
-# A fold's writes come again with every fold: of two long verbs one in seven by default, each of them with --slow.
+# A fold's writes come again with every fold: of two long verbs one in seven by default, each with --slow.
 STEPS = [(verb, 7 if verb in ("train", "predict") else 1) for verb in VERBS]
 
 
 @pytest.mark.parametrize(
-    ("verb", "step"), [*STEPS, *(pytest.param(verb, 1, marks=pytest.mark.slow) for verb, step in STEPS if step > 1)]
+    ("verb", "step"),
+    [*STEPS, *(pytest.param(verb, 1, marks=pytest.mark.slow) for verb, step in STEPS if step > 1)],
 )
 def test_a_full_disk_at_every_write(verb, step, undisturbed, monkeypatch, capsys):
     home = undisturbed.home

@@ -1,4 +1,4 @@
-"""kill -9 of a recipe at random moments of every stage; run again until it ends, it leaves the undisturbed result."""
+"""kill -9 of a recipe at random moments of its stages; run again, it leaves the undisturbed result."""
 
 import os
 import random
@@ -46,7 +46,8 @@ class Run:
 
     def __init__(self, recipe: Path) -> None:
         environment = {
-            **os.environ, "PYTHONPATH": str(ROOT), "SER_VENV": sys.prefix, "SER_INSTALL": "false", "OMP_NUM_THREADS": "1",
+            **os.environ, "PYTHONPATH": str(ROOT), "SER_VENV": sys.prefix, "SER_INSTALL": "false",
+            "OMP_NUM_THREADS": "1",
         }  # fmt: skip
         self.process = subprocess.Popen(
             [str(recipe / "run.sh")], env=environment, cwd=recipe, start_new_session=True, text=True,
@@ -64,12 +65,18 @@ class Run:
         """Wait until a stage begins to work; False when the run ends without it."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            if any(line.startswith("stage ") and line.split()[2].rstrip(":") == stage and "up to date" not in line for line in self.lines):
+            if any(
+                line.startswith("stage ")
+                and line.split()[2].rstrip(":") == stage
+                and "up to date" not in line
+                for line in self.lines
+            ):
                 return True
             if self.process.poll() is not None:
                 return False
             time.sleep(0.02)
-        raise AssertionError(f"stage {stage} was not reached: {''.join(self.lines[-20:])}")
+        said = "".join(self.lines[-20:])
+        raise AssertionError(f"stage {stage} was not reached: {said}")
 
     def kill(self) -> bool:
         """SIGKILL for all processes of the session (jobs have groups of their own); False when it had ended."""
@@ -121,12 +128,18 @@ def undisturbed(tmp_path_factory):
 def test_killed_and_run_again(kills, undisturbed):
     recipe, fresh, wanted, seconds = undisturbed
     assert "RESULTS.md" in wanted and any(name.endswith("pred.ark") for name in wanted)
-    moments, done, left = random.Random(0), 0, list(STAGES)
+    moments, done = random.Random(0), 0
+    # In the order of the stages: some of them once, or all of them several times.
+    count = len(STAGES)
+    plan = (
+        sorted(moments.sample(range(count), kills))
+        if kills < count
+        else [n * count // kills for n in range(kills)]
+    )
     shutil.rmtree(recipe)
     shutil.copytree(fresh, recipe, symlinks=True)
     while done < kills:
-        # The stages in order, several kills in each when there are many; then from the beginning.
-        stage = STAGES[done * len(STAGES) // kills] if kills > len(STAGES) else left.pop(moments.randrange(len(left) // 2))
+        stage = STAGES[plan[done]]
         run = Run(recipe)
         if not run.reaches(stage):
             run.finish()

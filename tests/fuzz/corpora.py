@@ -63,8 +63,10 @@ wav/b2.wav,bob,joy,1,test,Yes.,d2,2,male,40.5,two
 """
 MSP = {name: text[:1500].rsplit("\n", 1)[0].encode() + b"\n" for name, text in texts(clips(), "2.0").items()}
 MSP_LETTERS = "ASHUFDCN"
-CONSENSUS = b'{"MSP-PODCAST_0001_0008.wav": {"EmoClass": "A", "EmoAct": 4.2, "EmoVal": "3", "EmoDom": 1, "Gender": "Male"}}'
-DETAILED = b'{"MSP-PODCAST_0001_0008.wav": {"WORKER1": {"EmoClass_Major": "Angry"}, "WORKER2": {"EmoClass_Major": 3}}}'
+CONSENSUS = b"""{"MSP-PODCAST_0001_0008.wav":
+{"EmoClass": "A", "EmoAct": 4.2, "EmoVal": "3", "EmoDom": 1, "Gender": "Male"}}"""
+DETAILED = b"""{"MSP-PODCAST_0001_0008.wav":
+{"WORKER1": {"EmoClass_Major": "Angry"}, "WORKER2": {"EmoClass_Major": 3}}}"""
 
 
 def check_turns(path: Path, turns: list[Turn]) -> None:

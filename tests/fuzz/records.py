@@ -51,8 +51,9 @@ task: {classes: [anger], attributes: []}
 upstream: {upstream: fbank, tag: fbank, layers: 1, dim: 240, parameters: 0, context: length}
 timing: {times_real_time: 12.5}
 """
-FIT = b"""{"fold": "1", "seed": 0, "fingerprint": "00", "chosen": {"optimizer.lr": 0.01}, "epochs": 3, "seconds": 1.5,
-"trained_parameters": 7, "layer_weights": [0.5, 0.5], "curve": [{"epoch": 1, "train_loss": 2.5, "validation_metric": null}]}"""
+FIT = b"""{"fold": "1", "seed": 0, "fingerprint": "00", "chosen": {"optimizer.lr": 0.01}, "epochs": 3,
+"seconds": 1.5, "trained_parameters": 7, "layer_weights": [0.5, 0.5], "curve": [
+{"epoch": 1, "train_loss": 2.5, "validation_metric": null}]}"""
 SCORES = (Path(__file__).with_name("scores.json")).read_bytes()
 NOTES = b'["a.wav", [1, 5, 6, null], [{"start": 0}]]\n["b.wav", [1, 5, 6, null], []]\n'
 

@@ -13,8 +13,9 @@ def parsers(tmp_path_factory):
     return make_parsers(tmp_path_factory.mktemp("valid"))
 
 
+KINDS = ("binary", "text", "compressed", "two bytes", "doubles")
 NAMES = [
-    *(f"ark, {kind}{more}" for kind in ("binary", "text", "compressed", "two bytes", "doubles") for more in ("", ", pickled")),
+    *(f"ark, {kind}" for kind in KINDS), *(f"ark, {kind}, pickled" for kind in KINDS),
     "scp and its arks", "safetensors", "centroids", "model", "resume.pt", "checkpoint.pt",
     "wav PCM_16", "wav FLOAT", "wav ULAW", "flac PCM_16", "ogg VORBIS", "rf64",
 ]  # fmt: skip

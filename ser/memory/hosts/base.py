@@ -67,9 +67,7 @@ class Heard:
 
     def to(self, device: torch.device | str) -> Heard:
         """The same on another device."""
-        return Heard(
-            {name: value.to(device) for name, value in self.tensors.items()}, self.lengths.to(device)
-        )
+        return Heard({name: value.to(device) for name, value in self.tensors.items()}, self.lengths.to(device))
 
 
 class Host(nn.Module, ABC):
