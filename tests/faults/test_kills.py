@@ -79,7 +79,7 @@ class Run:
         raise AssertionError(f"stage {stage} was not reached: {said}")
 
     def kill(self) -> bool:
-        """SIGKILL for all processes of the session (jobs have groups of their own); False when it had ended."""
+        """SIGKILL for all processes of the session (jobs have own groups); False when it had ended."""
         running = self.process.poll() is None
         while members := session(self.process.pid):
             for pid in members:

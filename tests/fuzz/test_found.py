@@ -36,6 +36,11 @@ def test_integers_of_an_ark_that_lie_about_their_number_or_size(tmp_path):
     parser.hold(tmp_path, content[: head + 7] + b"\5" + content[head + 8 :])
 
 
+def test_a_text_ark_of_which_kaldiio_says_two_lines(tmp_path):
+    parser = binary.ark_parsers(tmp_path)["ark, text"]
+    parser.hold(tmp_path, parser.valid[0].replace(b"[\n", b"[\\\n", 1))
+
+
 def test_a_wav_cut_within_its_chunk_of_wide_sizes(tmp_path):
     parser = binary.audio_parsers()["rf64"]
     parser.hold(tmp_path, parser.valid[0][:30])
