@@ -9,13 +9,17 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 import jsonargparse
 
 from ser.core.errors import UserError
-from ser.core.files import write_yaml
+from ser.core.files import read_yaml, write_yaml
+
+# What jsonargparse raises, whatever it gets.
+COMPLAINTS = (jsonargparse.ArgumentError, TypeError, ValueError, LookupError, AttributeError, RecursionError)
 
 
 class Parser(jsonargparse.ArgumentParser):
@@ -30,11 +34,31 @@ class Parser(jsonargparse.ArgumentParser):
         raise UserError(text + self._suggestion(text), hint=f"See '{self.prog} --help'")
 
     def parse_args(self, args: list[str] | None = None, **kwargs: Any) -> jsonargparse.Namespace:  # type: ignore[override]
-        """Parse, turning every complaint of jsonargparse into a ``UserError``."""
+        """Parse, turning every complaint of jsonargparse into a ``UserError``.
+
+        A mistake in the file of ``--config`` is told with the file's name.
+        """
+        given = list(sys.argv[1:] if args is None else args)
+        file, others = _config_file(given)
+        if file is not None and Path(file).exists() and not isinstance(read_yaml(file), dict):
+            raise UserError("not a mapping of options to values", file=file)
         try:
-            return super().parse_args(args, **kwargs)
-        except (jsonargparse.ArgumentError, TypeError, ValueError) as error:
-            self.error(str(error))
+            try:
+                return super().parse_args(given, **kwargs)
+            except COMPLAINTS as error:
+                self.error(str(error))
+        except UserError as complaint:
+            if file is None or complaint.file is not None or not self._takes(others, **kwargs):
+                raise
+            raise UserError(complaint.what, file=file, hint=complaint.hint) from None
+
+    def _takes(self, args: list[str], **kwargs: Any) -> bool:
+        """Whether there is nothing to complain of in ``args``."""
+        try:
+            super().parse_args(args, **kwargs)
+        except (*COMPLAINTS, UserError):
+            return False
+        return True
 
     def instantiate(self, cfg: jsonargparse.Namespace, **kwargs: Any) -> jsonargparse.Namespace:
         """Build the dataclasses, refusing a single value where a group of options belongs."""
@@ -57,6 +81,16 @@ class Parser(jsonargparse.ArgumentParser):
         ]
         near = difflib.get_close_matches(unknown.group(1).split("=")[0], known, n=1, cutoff=0.5)
         return f"; the nearest known name is {near[0]!r}" if near else ""
+
+
+def _config_file(args: list[str]) -> tuple[str | None, list[str]]:
+    """The value of ``--config``, and the other arguments."""
+    for place, word in enumerate(args):
+        if word == "--config" and place + 1 < len(args):
+            return args[place + 1], args[:place] + args[place + 2 :]
+        if word.startswith("--config="):
+            return word.partition("=")[2], args[:place] + args[place + 1 :]
+    return None, args
 
 
 def to_plain(value: Any) -> Any:

@@ -28,6 +28,7 @@ class UserError(Exception):
         value: object = None,
         hint: str | None = None,
     ) -> None:
+        what = " ".join(map(str.strip, what.splitlines()))  # a library's message may have several lines
         self.what, self.file, self.line, self.value, self.hint = what, file, line, value, hint
         where = ""
         if file is not None:

@@ -41,9 +41,11 @@ def whole_file(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)  # a full disk is told at a write, which knows no name
         raise
 
 
@@ -83,6 +85,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(_read(path))
     except json.JSONDecodeError as error:
         raise UserError("not JSON", file=path, line=error.lineno, value=error.msg) from None
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits, brackets in brackets
+        raise UserError("JSON that cannot be taken", file=path, value=error) from None
 
 
 def write_yaml(path: str | os.PathLike[str], value: Any) -> None:
@@ -104,6 +108,9 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
         raise UserError(
             "not plain YAML", file=path, line=line, value=getattr(error, "problem", None) or str(error)
         ) from None
+    # What PyYAML raises for !!bool x, the 45th of May, 0b_ and brackets in brackets.
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError("YAML with a value that is none", file=path, value=error) from None
 
 
 def _read(path: str | os.PathLike[str]) -> str:

@@ -28,6 +28,12 @@ from ser.data.table import line_of, read_table, write_table
 from ser.data.wording import counted
 
 MAX_OPEN_ARKS = 64
+MOST_DIGITS = 19  # of an offset that a file can have
+# What kaldiio and numpy raise, whatever bytes they get.
+DAMAGE = (
+    OSError, ValueError, TypeError, AssertionError, RuntimeError, LookupError, ArithmeticError, MemoryError,
+    EOFError, struct.error,
+)  # fmt: skip
 # An int32 vector as Kaldi stores it: every element behind a byte that holds its size.
 INT32_ELEMENT = np.dtype([("size", "u1"), ("value", "<i4")])
 
@@ -176,15 +182,7 @@ class ArkReader(Mapping[str, np.ndarray]):
             raise self._error(utterance, error.what) from None
         except FileNotFoundError:
             raise self._error(utterance, "no such ark") from None
-        except (
-            OSError,
-            ValueError,
-            AssertionError,
-            RuntimeError,
-            IndexError,
-            struct.error,
-            EOFError,
-        ) as error:
+        except DAMAGE as error:
             raise self._error(
                 utterance, f"damaged or truncated ark ({error or type(error).__name__})"
             ) from None
@@ -211,6 +209,8 @@ class ArkReader(Mapping[str, np.ndarray]):
     def _read(self, ark: str, offset: int) -> np.ndarray:
         """One array, after a look at what its bytes say they are."""
         if ark not in self._maps:
+            if os.path.exists(ark) and not os.path.isfile(ark):
+                raise UserError("no regular file")  # a pipe would keep us waiting
             with open(ark, "rb") as stream:
                 self._maps[ark] = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             if len(self._maps) > MAX_OPEN_ARKS:
@@ -219,8 +219,11 @@ class ArkReader(Mapping[str, np.ndarray]):
         self._maps.move_to_end(ark)
         head = data[offset : offset + 15]
         if head[:3] == b"\0B\4":
-            (length,) = struct.unpack("<i", head[3:7])
-            return np.frombuffer(data[offset + 7 : offset + 7 + 5 * length], INT32_ELEMENT, length)["value"]
+            (length,) = struct.unpack("<I", head[3:7])
+            elements = np.frombuffer(data[offset + 7 : offset + 7 + 5 * length], INT32_ELEMENT, length)
+            if not (elements["size"] == 4).all():
+                raise ValueError("integers of another size")
+            return elements["value"]
         if head[:2] != b"\0B" and not head.lstrip().startswith(b"["):
             kind = (
                 "a pickled object, which is not loaded" if head[:3] == b"PKL" else "no Kaldi matrix or vector"
@@ -257,14 +260,14 @@ def _place(entry: str) -> tuple[str, int]:
     """Path and offset of an scp entry; an entry without an offset is a file with one array."""
     if entry.endswith("]"):
         raise UserError("ranges in an scp are not supported")
-    path, colon, offset = entry.rpartition(":")
-    return (path, int(offset)) if colon and offset.isdecimal() else (entry, 0)
+    return _sort_key(entry)
 
 
 def _sort_key(entry: str) -> tuple[str, int]:
     """Where an entry lies, for reading in order; commands and ranges as they stand."""
-    path, _, offset = entry.rpartition(":")
-    return (path, int(offset)) if offset.isdecimal() else (entry, 0)
+    path, colon, offset = entry.rpartition(":")
+    is_offset = colon and offset.isdecimal() and len(offset) < MOST_DIGITS
+    return (path, int(offset)) if is_offset else (entry, 0)
 
 
 def combine_scps(scps: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> int:

@@ -31,7 +31,10 @@ def missing_bytes(path: str | os.PathLike[str]) -> int:
                     return 0
                 return max(0, stream.tell() + size - size_of_file)
             if name == b"ds64" and size >= 16:
-                (wide_size,) = struct.unpack("<8xQ", stream.read(16))
+                wide = stream.read(16)
+                if len(wide) < 16:
+                    return size - len(wide)
+                (wide_size,) = struct.unpack("<8xQ", wide)
                 size -= 16
             stream.seek(size + size % 2, os.SEEK_CUR)
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ from ser.core.errors import UserError
 from ser.core.files import TEMPORARY_PREFIX
 
 REPLACED_PREFIX = ".replaced-"
+# No mistake of the user's options: exit code 1, and the same command again when there is room.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @contextlib.contextmanager
@@ -25,6 +28,7 @@ def whole_dir(path: str | os.PathLike[str], owns: Callable[[str], bool]) -> Iter
 
     Raises:
         UserError: when ``path`` is a file, or a folder with nothing that is owned, or cannot be written.
+        OSError: naming ``path``, when the disk is full or fails.
     """
     path = Path(os.path.realpath(path))
     replaced = path.parent / f"{REPLACED_PREFIX}{path.name}"
@@ -43,6 +47,8 @@ def whole_dir(path: str | os.PathLike[str], owns: Callable[[str], bool]) -> Iter
         shutil.rmtree(temporary, ignore_errors=True)
         if replaced.exists() and not path.exists():
             os.rename(replaced, path)
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
         if isinstance(error, OSError):
             raise UserError(f"cannot be written ({error.strerror or error})", file=path) from error
         raise

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonargparse
+
 from ser.core.config import Parser, to_plain
 from ser.core.errors import UserError
 from ser.core.files import read_json, read_yaml, sha256, write_yaml
@@ -193,11 +195,27 @@ class Experiment:
 
     def is_fine_tuned(self) -> bool:
         """Whether it learns from audio (``ser finetune``), not from features (``ser train``)."""
-        return FINE_TUNED in read_yaml(self.path / "config.yaml")
+        return FINE_TUNED in self._saved_config()
+
+    def _saved_config(self) -> dict[str, Any]:
+        """config.yaml as it stands.
+
+        Raises:
+            UserError: when it is no mapping with the options of a verb that trains.
+        """
+        path = self.path / "config.yaml"
+        saved = read_yaml(path)
+        if not isinstance(saved, dict) or not saved.keys() & {*KINDS, CONVERSATION}:
+            raise UserError("not what 'ser train' writes", file=path, hint="Run stage 8 (train) again")
+        return saved
 
     def load_config(self) -> tuple[TrainConfig | FinetuneConfig, Sources | AudioSources]:
-        """The resolved configuration that ``save_config`` wrote."""
-        saved = read_yaml(self.path / "config.yaml")
+        """The resolved configuration that ``save_config`` wrote.
+
+        Raises:
+            UserError: when it is another file, of another release, or of conversations.
+        """
+        saved = self._saved_config()
         if CONVERSATION in saved:
             raise UserError(
                 "an experiment on conversations", file=self.path,
@@ -208,7 +226,11 @@ class Experiment:
         config, sources = KINDS[name]
         parser.add_class_arguments(config, name)
         parser.add_class_arguments(sources, "sources")
-        loaded = parser.instantiate(parser.parse_object(saved))
+        try:
+            loaded = parser.instantiate(parser.parse_object(saved))
+        except (UserError, jsonargparse.ArgumentError, TypeError, ValueError) as error:
+            what = " ".join(str(getattr(error, "what", error)).split())
+            raise UserError(what, file=self.path / "config.yaml", hint="Run stage 8 (train) again") from None
         return loaded[name], loaded.sources
 
     def save_config(self, config: TrainConfig | FinetuneConfig, sources: Sources | AudioSources) -> None:

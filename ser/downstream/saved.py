@@ -116,12 +116,15 @@ class SavedModel:
                 "not a model of features: it was fine-tuned from audio",
                 file=path, hint="Use 'ser predict EXPERIMENT [FILES]', or a system of 'ser train'",
             )  # fmt: skip
-        config = ModelConfig(**metadata["model"])
-        classes = metadata["classes"]
-        attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
-        speaker, speakers = SpeakerConfig(**metadata.get("speaker", {})), metadata.get("speakers", [])
-        side = SideOptions.from_plain(metadata.get("side"))
-        outputs = len(classes) + len(attributes)
-        model = UtteranceModel(config, metadata["shape"], outputs, speaker, speakers, side)
+        try:
+            config = ModelConfig(**metadata["model"])
+            classes = metadata["classes"]
+            attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
+            speaker, speakers = SpeakerConfig(**metadata.get("speaker", {})), metadata.get("speakers", [])
+            side = SideOptions.from_plain(metadata.get("side"))
+            outputs = len(classes) + len(attributes)
+            model = UtteranceModel(config, metadata["shape"], outputs, speaker, speakers, side)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise UserError("not a model that 'ser train' writes", file=path, value=error) from None
         load_state(path, model)
         return cls(model.eval(), config, tuple(metadata["shape"]), classes, attributes, speaker, side)

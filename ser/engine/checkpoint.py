@@ -40,9 +40,12 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     with _opened(path) as checkpoint:
         text = checkpoint.metadata() or {}
     try:
-        return json.loads(text[METADATA_KEY])
-    except (KeyError, json.JSONDecodeError):
-        raise UserError("not a checkpoint of this project", file=path) from None
+        metadata = json.loads(text[METADATA_KEY])
+    except (KeyError, ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise UserError("not a checkpoint of this project", file=path)
+    return metadata
 
 
 def load_state(path: str | os.PathLike[str], model: nn.Module) -> None:
@@ -64,7 +67,10 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         UserError: when there is no such file, or it is another kind of file.
     """
     with _opened(path) as checkpoint:
-        return {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
+        try:
+            return {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
+        except (SafetensorError, RuntimeError, AttributeError) as error:  # a type that torch does not have
+            raise UserError("not a safetensors file", file=path, value=error) from None
 
 
 def _opened(path: str | os.PathLike[str]) -> Any:

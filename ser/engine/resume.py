@@ -5,6 +5,7 @@ There are no states of generators in it: order, crops and dropout follow from (s
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,18 @@ from ser.engine.loop import BestEpoch
 logger = get_logger(__name__)
 
 FILE = "resume.pt"
+NEEDED = (
+    "model",
+    "optimizer",
+    "scaler",
+    "epoch",
+    "step",
+    "seconds",
+    "best",
+    "best_epoch",
+    "best_value",
+    "curve",
+)
 
 
 class Trainable(Protocol):
@@ -73,18 +86,25 @@ class TrainingState:
         path = folder / FILE
         if not path.is_file():
             return False
+        before = {name: value.clone() for name, value in model.trained_state().items()}
+        fresh = copy.deepcopy(optimizer.state_dict())
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             if state["fingerprint"] != fingerprint:
                 logger.info("%s is of other data or options: starting over", path)
                 return False
+            missing = [name for name in NEEDED if name not in state]
+            if missing:
+                raise ValueError(f"no {missing[0]} in it")
             model.load_trained_state(state["model"])
             optimizer.load_state_dict(state["optimizer"])
+            if scaler is not None and state["scaler"] is not None:
+                scaler.load_state_dict(state["scaler"])
         except Exception as error:  # torch raises whatever the bytes make it
             logger.warning("%s cannot be used (%s): starting over", path, str(error).split("\n")[0])
+            model.load_trained_state(before)
+            optimizer.load_state_dict(fresh)
             return False
-        if scaler is not None and state["scaler"] is not None:
-            scaler.load_state_dict(state["scaler"])
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         self.best.epoch, self.best.value, self.best.curve = (
             state["best_epoch"], state["best_value"], state["curve"],

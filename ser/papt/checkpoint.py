@@ -85,10 +85,12 @@ def load_checkpoint(
             hint="Choose another --out, or delete this file to start over",
         )  # fmt: skip
     try:
+        progress = Progress(**{name: state[name] for name in ("step", "seconds", "rows", "sums")})
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError) as error:
-        raise UserError("checkpoint of another architecture", file=path, value=error) from None
-    if scaler is not None and state["scaler"]:
-        scaler.load_state_dict(state["scaler"])
-    return Progress(**{name: state[name] for name in ("step", "seconds", "rows", "sums")})
+        if scaler is not None and state["scaler"]:
+            scaler.load_state_dict(state["scaler"])
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError("checkpoint of another architecture", file=path, value=reason) from None
+    return progress

@@ -100,8 +100,14 @@ class KMeans:
             raise UserError("no such centroids", file=path, hint="Make them with 'ser units'")
         try:
             with safe_open(os.fspath(path), framework="numpy") as file:
-                return cls(file.get_tensor("centroids")), json.loads((file.metadata() or {})[METADATA_KEY])
-        except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+                centroids, about = (
+                    file.get_tensor("centroids"),
+                    json.loads((file.metadata() or {})[METADATA_KEY]),
+                )
+            if centroids.ndim != 2 or not centroids.size or not np.isfinite(centroids).all():
+                raise ValueError(f"centroids of shape {centroids.shape}")
+            return cls(centroids), about
+        except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise UserError("no centroids of this project", file=path, value=error) from None
 
 

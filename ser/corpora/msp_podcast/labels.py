@@ -252,6 +252,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
         content = json.loads(read_text(path), object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise UserError(f"no JSON ({error.msg})", file=path, line=error.lineno) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError("JSON that cannot be taken", file=path, value=error) from None
     if not isinstance(content, dict) or not content:
         raise UserError("not a mapping of file names to labels", file=path)
     return content
