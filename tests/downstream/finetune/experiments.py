@@ -108,7 +108,7 @@ def interrupted(step: int) -> Iterator[None]:
 
 
 def one_and_two_processes(
-    corpus: Path, upstream: str, folder: Path, *options: str
+    corpus: Path, upstream: str, folder: Path, *options: str, rtol: float = 1e-5
 ) -> tuple[Experiment, Experiment]:
     """Fold a of two epochs, by one process and by two, whose weights are compared here."""
     words = [
@@ -122,5 +122,5 @@ def one_and_two_processes(
         command = [*launcher, *words, "--exp", str(experiment.path)]
         subprocess.run(command, check=True, timeout=300, env=environment)
     for name, value in model_of(one).items():
-        torch.testing.assert_close(value, model_of(two)[name], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(value, model_of(two)[name], rtol=rtol, atol=1e-5)
     return one, two

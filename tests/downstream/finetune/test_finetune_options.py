@@ -137,7 +137,8 @@ def test_two_processes_equal_one(corpus: Path, encoder, tmp_path: Path, adapter:
         "--augment.time_masks", "1", "--augment.channel_masks", "1", "--unfreeze.after", "1",
         "--optimizer.lr", "0.001",
     ]  # fmt: skip
-    models = map(model_of, one_and_two_processes(corpus, encoder("wavlm-large"), tmp_path, *options))
+    both = one_and_two_processes(corpus, encoder("wavlm-large"), tmp_path, *options, rtol=1e-3)
+    models = map(model_of, both)
     one, two = (model["normalisation.mean"] for model in models)
     assert torch.equal(one, two)
 
