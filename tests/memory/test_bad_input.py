@@ -271,14 +271,14 @@ def test_leaks_make_the_call_fail(experiment, capsys, monkeypatch) -> None:
     assert out.count(": passed, largest change 0 in") >= 2
     from ser.memory.history import History
 
-    forward = History.forward
+    look = History.look
 
     def leaking(self, tokens, lengths, state, *rest):
-        edited, after = forward(self, tokens, lengths, state, *rest)
+        edited, seen = look(self, tokens, lengths, state, *rest)
         self.heard = getattr(self, "heard", 0.0) + tokens.mean()
-        return edited + 0.01 * self.heard, after
+        return edited + 0.01 * self.heard, seen
 
-    monkeypatch.setattr(History, "forward", leaking)
+    monkeypatch.setattr(History, "look", leaking)
     with pytest.raises(SystemExit) as end, torch.no_grad():
         dispatch(["memory-predict", str(experiment.path), "--check-leaks"])
     assert end.value.code == 2
