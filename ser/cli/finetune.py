@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ser.cli.share import add_share_arguments, share_of
+from ser.cli.share import add_set_arguments, add_share_arguments, share_of
 from ser.cli.text import add_text_arguments, text_arguments
 from ser.core.config import Parser
 from ser.downstream.experiment import AudioSources, Experiment
@@ -27,10 +27,8 @@ def make_parser() -> Parser:
     where.add_argument(
         "--upstream", required=True, help="encoder: hf:<folder>, papt:<folder>, hubert_base ..."
     )
-    where.add_argument("--validation-data", type=Path, help="the corpus's validation set")
-    where.add_argument("--test-data", type=list[Path], default=[], help="the corpus's test sets: [a, b]")
+    add_set_arguments(where, features=False)
     add_text_arguments(where)
-    where.add_argument("--exp", type=Path, required=True, help="folder of the experiment")
     where.add_argument("--speakers", type=Path, help="of which training speakers a personalised encoder makes"
                        " others, as 'ser speakers' writes it")  # fmt: skip
     where.add_argument("--whisper-context", choices=["length", "30s"], default="length",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ser.cli.share import add_share_arguments, share_of
+from ser.cli.share import add_set_arguments, add_share_arguments, share_of
 from ser.core.config import Parser
 from ser.memory.config import MalConfig
 from ser.memory.experiment import ConversationExperiment, ConversationSources
@@ -29,11 +29,7 @@ def make_parser() -> Parser:
     where.add_argument("--feats", type=Path, help="its features: the host is their upstream")
     where.add_argument("--host", type=str,
                        help="folder or hub name of an audio language model, instead of --feats")  # fmt: skip
-    where.add_argument("--validation-data", type=Path, help="the corpus's validation set")
-    where.add_argument("--validation-feats", type=Path, help="its features")
-    where.add_argument("--test-data", type=list[Path], default=[], help="the corpus's test sets: [a, b]")
-    where.add_argument("--test-feats", type=list[Path], default=[], help="their features, in the same order")
-    where.add_argument("--exp", type=Path, required=True, help="folder of the experiment")
+    add_set_arguments(where, features=True)
     add_share_arguments(parser)
     return parser
 

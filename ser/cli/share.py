@@ -1,8 +1,9 @@
-"""A call's share of the work, for the verbs that train: seed, fold, and one job of several."""
+"""What the verbs that train have in common: the sets, and a call's share of the work."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from pathlib import Path
+from typing import Any, TypedDict
 
 from jsonargparse import Namespace
 
@@ -17,6 +18,24 @@ class Share(TypedDict):
     only_fold: str | None
     job: int
     jobs: int
+
+
+def add_set_arguments(group: Any, features: bool) -> None:
+    """The options for validation and test sets, and the experiment's folder.
+
+    Args:
+        group: of the parser.
+        features: whether the verb reads features, and each set has its own.
+    """
+    group.add_argument("--validation-data", type=Path, help="the corpus's validation set")
+    if features:
+        group.add_argument("--validation-feats", type=Path, help="its features")
+    group.add_argument("--test-data", type=list[Path], default=[], help="the corpus's test sets: [a, b]")
+    if features:
+        group.add_argument(
+            "--test-feats", type=list[Path], default=[], help="their features, in the same order"
+        )
+    group.add_argument("--exp", type=Path, required=True, help="folder of the experiment")
 
 
 def add_share_arguments(parser: Parser) -> None:

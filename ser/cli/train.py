@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ser.cli.share import add_share_arguments, share_of
+from ser.cli.share import add_set_arguments, add_share_arguments, share_of
 from ser.cli.text import add_text_arguments, text_arguments
 from ser.core.config import Parser
 from ser.downstream.config import TrainConfig
@@ -20,12 +20,8 @@ def make_parser() -> Parser:
     where = parser.add_argument_group("data, features and experiment")
     where.add_argument("--data", type=Path, required=True, help="training data directory (or the only one)")
     where.add_argument("--feats", type=Path, required=True, help="its features")
-    where.add_argument("--validation-data", type=Path, help="the corpus's validation set")
-    where.add_argument("--validation-feats", type=Path)
-    where.add_argument("--test-data", type=list[Path], default=[], help="the corpus's test sets: [a, b]")
-    where.add_argument("--test-feats", type=list[Path], default=[])
+    add_set_arguments(where, features=True)
     add_text_arguments(where)
-    where.add_argument("--exp", type=Path, required=True, help="folder of the experiment")
     add_share_arguments(parser)
     return parser
 
