@@ -38,8 +38,8 @@ from ser.scoring.intervals import bootstrap
 
 DRAWS = 1000
 SETS = ("train", "validation", "test")
-# The most epochs, and a learning rate at which all of them have converged on validation dialogues. So were the
-# memory's sizes and rates chosen, for tokens that are whole utterances: docs/memory.md.
+# The most epochs, and a learning rate at which all of them have converged on validation dialogues. So were
+# the memory's sizes and rates chosen, for tokens that are whole utterances: docs/memory.md.
 TRAINING = ["--optimizer.epochs", "40", "--optimizer.lr", "0.003", "--optimizer.truncation", "0"]
 TRAINING += ["--optimizer.dialogues", "16"]
 MEMORY = ["--history.kind", "memory", "--memory.width", "64", "--memory.depth", "1", "--memory.kernel", "1"]
