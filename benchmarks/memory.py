@@ -38,10 +38,12 @@ from ser.scoring.intervals import bootstrap
 
 DRAWS = 1000
 SETS = ("train", "validation", "test")
-# The most epochs, and a learning rate at which all of them have converged on validation dialogues.
+# The most epochs, and a learning rate at which all of them have converged on validation dialogues. So were
+# the memory's sizes and rates chosen, for tokens that are whole utterances: docs/memory.md.
 TRAINING = ["--optimizer.epochs", "40", "--optimizer.lr", "0.003", "--optimizer.truncation", "0"]
 TRAINING += ["--optimizer.dialogues", "16"]
-MEMORY = ["--history.kind", "memory", "--memory.width", "64"]
+MEMORY = ["--history.kind", "memory", "--memory.width", "64", "--memory.depth", "1", "--memory.kernel", "1"]
+MEMORY += ["--memory.step", "0.3", "--memory.momentum", "0.5"]
 ONE_STATE = "memory, one state"
 SYSTEMS = {
     "utterance": ["--history.kind", "none"],
@@ -62,9 +64,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for corpora and experiments")
     parser.add_argument("--seeds", default="0,1,2,3,4", help="of the corpora")
     parser.add_argument("--strengths", default="0,0.5,1")
-    parser.add_argument("--speakers", default="40", help="of a corpus; a quarter are test speakers")
-    parser.add_argument("--dialogues", default="160", help="of a corpus")
-    parser.add_argument("--turns", default="16", help="of a dialogue")
+    parser.add_argument("--speakers", default="60", help="of a corpus; a quarter are test speakers")
+    parser.add_argument("--dialogues", default="240", help="of a corpus")
+    parser.add_argument("--turns", default="24", help="of a dialogue")
     parser.add_argument("--nj", default="1", help="processes that make audio")
     options = parser.parse_args()
     log.setup()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ser.cli.share import add_set_arguments, add_share_arguments, share_of
 from ser.cli.text import add_text_arguments, text_arguments
 from ser.core.config import Parser
-from ser.core.errors import UserError
 from ser.downstream.experiment import AudioSources, Experiment
 from ser.downstream.finetune.config import FinetuneConfig
 from ser.downstream.finetune.train import finetune_experiment
@@ -27,20 +27,14 @@ def make_parser() -> Parser:
     where.add_argument(
         "--upstream", required=True, help="encoder: hf:<folder>, papt:<folder>, hubert_base ..."
     )
-    where.add_argument("--validation-data", type=Path, help="the corpus's validation set")
-    where.add_argument("--test-data", type=list[Path], default=[], help="the corpus's test sets: [a, b]")
+    add_set_arguments(where, features=False)
     add_text_arguments(where)
-    where.add_argument("--exp", type=Path, required=True, help="folder of the experiment")
     where.add_argument("--speakers", type=Path, help="of which training speakers a personalised encoder makes"
                        " others, as 'ser speakers' writes it")  # fmt: skip
     where.add_argument("--whisper-context", choices=["length", "30s"], default="length",
                        help="what Whisper sees: the utterance, or 30 s with silence")  # fmt: skip
     where.add_argument("--skip-broken", action="store_true", help="leave out audio that cannot be used")
-    work = parser.add_argument_group("this call's share of the work")
-    work.add_argument("--seed", type=int, default=0)
-    work.add_argument("--fold", type=str, help="train this fold alone")
-    work.add_argument("--nj", type=int, default=1, help="calls that share the folds")
-    work.add_argument("--job", type=int, default=1, help="this call's number, from 1")
+    add_share_arguments(parser)
     return parser
 
 
@@ -48,8 +42,7 @@ def main(argv: list[str]) -> None:
     """Run the verb."""
     parser = make_parser()
     options = parser.instantiate(parser.parse_args(argv))
-    if not 1 <= options.job <= options.nj:
-        raise UserError("--job counts from 1 to --nj", value=f"{options.job} of {options.nj}")
+    share = share_of(options)
     config = FinetuneConfig(**{name: options[name] for name in FinetuneConfig.__dataclass_fields__})
     sources = AudioSources(
         options.data,
@@ -65,8 +58,5 @@ def main(argv: list[str]) -> None:
         config,
         sources,
         Experiment(options.exp),
-        seed=options.seed,
-        only_fold=options.fold,
-        job=options.job,
-        jobs=options.nj,
+        **share,
     )

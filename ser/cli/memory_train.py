@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ser.cli.share import add_set_arguments, add_share_arguments, share_of
 from ser.core.config import Parser
-from ser.core.errors import UserError
 from ser.memory.config import MalConfig
 from ser.memory.experiment import ConversationExperiment, ConversationSources
 from ser.memory.train import train_conversations
@@ -29,16 +29,8 @@ def make_parser() -> Parser:
     where.add_argument("--feats", type=Path, help="its features: the host is their upstream")
     where.add_argument("--host", type=str,
                        help="folder or hub name of an audio language model, instead of --feats")  # fmt: skip
-    where.add_argument("--validation-data", type=Path, help="the corpus's validation set")
-    where.add_argument("--validation-feats", type=Path, help="its features")
-    where.add_argument("--test-data", type=list[Path], default=[], help="the corpus's test sets: [a, b]")
-    where.add_argument("--test-feats", type=list[Path], default=[], help="their features, in the same order")
-    where.add_argument("--exp", type=Path, required=True, help="folder of the experiment")
-    work = parser.add_argument_group("this call's share of the work")
-    work.add_argument("--seed", type=int, default=0)
-    work.add_argument("--fold", type=str, help="train this fold alone")
-    work.add_argument("--nj", type=int, default=1, help="calls that share the folds")
-    work.add_argument("--job", type=int, default=1, help="this call's number, from 1")
+    add_set_arguments(where, features=True)
+    add_share_arguments(parser)
     return parser
 
 
@@ -46,8 +38,7 @@ def main(argv: list[str]) -> None:
     """Run the verb."""
     parser = make_parser()
     options = parser.instantiate(parser.parse_args(argv))
-    if not 1 <= options.job <= options.nj:
-        raise UserError("--job counts from 1 to --nj", value=f"{options.job} of {options.nj}")
+    share = share_of(options)
     config = MalConfig(**{name: options[name] for name in MalConfig.__dataclass_fields__})
     sources = ConversationSources(
         options.data,
@@ -62,8 +53,5 @@ def main(argv: list[str]) -> None:
         config,
         sources,
         ConversationExperiment(options.exp),
-        seed=options.seed,
-        only_fold=options.fold,
-        job=options.job,
-        jobs=options.nj,
+        **share,
     )

@@ -9,7 +9,6 @@ batch: a state never outlives the weights that made it.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ser.core.errors import UserError
-from ser.core.log import Progress, clock, get_logger
+from ser.core.log import get_logger
 from ser.core.seed import derive_seed
 from ser.downstream.class_losses import MISSING_CLASS, class_weights
 from ser.downstream.examples import Labels
@@ -27,6 +26,7 @@ from ser.downstream.fit import Task, validation_metric
 from ser.downstream.losses import task_loss
 from ser.downstream.saved import in_label_units
 from ser.engine.effective_batch import gather_rows, random_numbers
+from ser.engine.epochs import run_epochs
 from ser.engine.loop import BestEpoch
 from ser.engine.resume import TrainingState
 from ser.memory.config import MalConfig
@@ -103,29 +103,11 @@ class ConversationFit:
             state.best.value = self._validate()
             state.keep(self.model)
             return state
-        state.load(folder, fingerprint, self.model, self.optimizer, self.accelerator.scaler)
-        progress = Progress(options.epochs, f"train {folder.parent.parent.name} {folder.name}")
-        progress.skip(state.epoch)
-        while state.epoch < options.epochs and not state.best.exhausted(state.epoch):
-            start = time.monotonic()
-            loss = self._epoch(state.epoch + 1)
-            value = self._validate()
-            state.epoch += 1
-            state.seconds += time.monotonic() - start
-            if state.best.update(state.epoch, loss, value):
-                state.keep(self.model)
-            logger.info(
-                "  epoch %d: loss %.4f, validation %.4f, %s",
-                state.epoch, loss, value, clock(time.monotonic() - start),
-            )  # fmt: skip
-            if self.accelerator.is_main_process:
-                state.save(folder, fingerprint, self.model, self.optimizer, self.accelerator.scaler)
-                progress.advance()
-        if not state.best.epoch:
-            raise UserError(
-                "no epoch has a validation metric: predictions are constant, or there are no labels",
-                file=folder, hint="Look at the loss in train.log; another learning rate may help",
-            )  # fmt: skip
+        run_epochs(
+            state, folder, fingerprint, self.model, self.optimizer, self.accelerator, options.epochs, "train",
+            lambda number: (self._epoch(number), self._validate()),
+            lambda: state.best.exhausted(state.epoch),
+        )  # fmt: skip
         self.model.load_trained_state(state.best_state)
         return state
 

@@ -5,35 +5,21 @@ user sees.
 """
 
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from ser.cli.main import dispatch, main
+from ser.cli.main import dispatch
 from ser.core.files import read_json
 from ser.data.arks import ArkReader, ArkWriter
+from tests.cli.refused import said
 from tests.downstream.corpus import make_set
 from tests.papt.conftest import pretrained, task  # noqa: F401  (fixtures)
 from tests.papt.corpus import write_data, write_units
 
 TRAIN = ["--task.emotion", "false", "--task.attributes", "[arousal]", "--optimizer.epochs", "2"]
-
-
-def said(capsys, *words) -> str:
-    """The one line of a refused call."""
-    capsys.readouterr()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr(sys, "argv", ["ser", *map(str, words)])
-        main()
-    assert end.value.code == 2
-    text = capsys.readouterr().err
-    assert "Traceback" not in text
-    [line] = [line for line in text.splitlines() if line.startswith("ser: error: ")]
-    assert text.splitlines()[-1] == line
-    return line
 
 
 def papt(task, out, **others) -> list:  # noqa: F811

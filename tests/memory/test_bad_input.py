@@ -1,7 +1,6 @@
 """Conversations that cannot be trained on or predicted, from the command line: one line, exit code 2."""
 
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ser.cli.main import dispatch, main
+from ser.cli.main import dispatch
 from ser.core.errors import UserError
 from ser.core.files import read_json, read_yaml, write_yaml
 from ser.data.arks import ArkReader, ArkWriter
@@ -17,6 +16,7 @@ from ser.memory.dialogues import Dialogue
 from ser.memory.fit import predict_dialogues
 from ser.memory.predict import Predictor
 from ser.memory.saved import SavedConversation
+from tests.cli.refused import said
 from tests.downstream.corpus import make_set as make_plain_set
 from tests.memory.conftest import make_sources
 from tests.memory.corpus import Remembered, encoder_config, make_set
@@ -34,20 +34,6 @@ def words_of(sources, exp: Path, *others) -> list[str]:
     words += ["--validation-data", sources.validation_data, "--validation-feats", sources.validation_feats]
     words += ["--test-data", f"[{sources.test_data[0]}]", "--test-feats", f"[{sources.test_feats[0]}]"]
     return [str(word) for word in (*words, *others)]
-
-
-def said(capsys, *words) -> str:
-    """The one line of a refused call."""
-    capsys.readouterr()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr(sys, "argv", ["ser", *map(str, words)])
-        main()
-    assert end.value.code == 2
-    text = capsys.readouterr().err
-    assert "Traceback" not in text
-    [line] = [line for line in text.splitlines() if line.startswith("ser: error: ")]
-    assert text.splitlines()[-1] == line
-    return line
 
 
 def refused(capsys, sources, tmp_path: Path, *others) -> str:
@@ -271,14 +257,14 @@ def test_leaks_make_the_call_fail(experiment, capsys, monkeypatch) -> None:
     assert out.count(": passed, largest change 0 in") >= 2
     from ser.memory.history import History
 
-    forward = History.forward
+    look = History.look
 
     def leaking(self, tokens, lengths, state, *rest):
-        edited, after = forward(self, tokens, lengths, state, *rest)
+        edited, seen = look(self, tokens, lengths, state, *rest)
         self.heard = getattr(self, "heard", 0.0) + tokens.mean()
-        return edited + 0.01 * self.heard, after
+        return edited + 0.01 * self.heard, seen
 
-    monkeypatch.setattr(History, "forward", leaking)
+    monkeypatch.setattr(History, "look", leaking)
     with pytest.raises(SystemExit) as end, torch.no_grad():
         dispatch(["memory-predict", str(experiment.path), "--check-leaks"])
     assert end.value.code == 2

@@ -5,7 +5,7 @@ set -euo pipefail
 export SER_CALLER_DIR=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-kinds=(memory memory_dialogue depth1 depth3 no_momentum no_forgetting frames mean gru concatenated none)
+kinds=(memory memory_dialogue depth2 depth3 no_momentum no_forgetting frames mean gru concatenated none)
 
 # Frames of layer 0 are what conf/frames.yaml reads: filter banks have no other layer.
 exec ./mal.sh \

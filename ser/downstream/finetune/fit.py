@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ser.core.errors import UserError
-from ser.core.log import Progress, clock, get_logger
+from ser.core.log import get_logger
 from ser.core.seed import derive_seed, seed_everything
 from ser.data.wording import first_few
 from ser.downstream.class_losses import MISSING_CLASS, class_weights, share_weights
@@ -33,6 +32,7 @@ from ser.downstream.heads import has_batchnorm, settle_batchnorm
 from ser.downstream.losses import task_loss
 from ser.downstream.saved import fit_scale, range_scale
 from ser.engine.effective_batch import MicroBatch, backward, gather_vectors, random_numbers
+from ser.engine.epochs import run_epochs
 from ser.engine.loop import BestEpoch
 from ser.engine.resume import TrainingState
 from ser.features.extract import prefetch
@@ -139,33 +139,17 @@ class FineTuning:
         Raises:
             UserError: when the loss or the gradients are not finite, or no epoch has a validation metric.
         """
-        state, scaler = self.state, self.accelerator.scaler
-        state.load(folder, fingerprint, self.model, self.optimizer, scaler)
-        epochs = self.config.optimizer.epochs
-        progress = Progress(epochs, f"fine-tune {folder.parent.parent.name} {folder.name}")
-        progress.skip(state.epoch)
-        while state.epoch < epochs and not self._exhausted():
-            start = time.monotonic()
-            loss = self._epoch(state.epoch + 1)
-            self._settle()
-            value = self._validate()
-            state.epoch += 1
-            state.seconds += time.monotonic() - start
-            if state.best.update(state.epoch, loss, value):
-                state.keep(self.model)
-            logger.info(
-                "  epoch %d: loss %.4f, validation %.4f, %s",
-                state.epoch, loss, value, clock(time.monotonic() - start),
-            )  # fmt: skip
-            if self.accelerator.is_main_process:
-                state.save(folder, fingerprint, self.model, self.optimizer, scaler)
-                progress.advance()
-        if not state.best.epoch:
-            raise UserError(
-                "no epoch has a validation metric: predictions are constant, or there are no labels",
-                file=folder, hint="Look at the loss in train.log; another learning rate may help",
-            )  # fmt: skip
-        return state
+        run_epochs(
+            self.state, folder, fingerprint, self.model, self.optimizer, self.accelerator,
+            self.config.optimizer.epochs, "fine-tune", self._train_and_validate, self._exhausted,
+        )  # fmt: skip
+        return self.state
+
+    def _train_and_validate(self, epoch: int) -> tuple[float, float]:
+        """One epoch: its loss, and the metric that chooses."""
+        loss = self._epoch(epoch)
+        self._settle()
+        return loss, self._validate()
 
     def _epoch(self, epoch: int) -> float:
         """One pass over the data; its mean loss."""

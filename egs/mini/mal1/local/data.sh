@@ -17,7 +17,7 @@ while (($#)); do
 done
 
 mini=$out/mini # its own train, validation and test are single utterances
-ser prepare mini --speakers 40 --utterances 40 --dialogues 160 --turns 16 --out "$mini" ${options[@]+"${options[@]}"}
+ser prepare mini --speakers 60 --utterances 60 --dialogues 240 --turns 24 --out "$mini" ${options[@]+"${options[@]}"}
 
 truth() { # column: prints utterance and its value, of all turns in the planted truth
   awk -F, -v column="$1" '
