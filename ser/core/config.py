@@ -68,6 +68,18 @@ class Parser(jsonargparse.ArgumentParser):
                 self.error(f"'{name}' is a group of options, not a value; got {value!r}")
         return super().instantiate(cfg, **kwargs)
 
+    def instantiate_saved(self, saved: dict[str, Any], file: Path, hint: str) -> jsonargparse.Namespace:
+        """Build the dataclasses of a resolved configuration that was read from ``file``.
+
+        Raises:
+            UserError: naming the file and ``hint``, when it is not of this release, or not what was written.
+        """
+        try:
+            return self.instantiate(self.parse_object(saved))
+        except (UserError, *COMPLAINTS) as error:
+            what = " ".join(str(getattr(error, "what", error)).split())
+            raise UserError(what, file=file, hint=hint) from None
+
     def _suggestion(self, text: str) -> str:
         """``; did you mean ...`` for the first unknown key named in ``text``."""
         unknown = re.search(

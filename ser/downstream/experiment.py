@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonargparse
-
 from ser.core.config import Parser, to_plain
 from ser.core.errors import UserError
 from ser.core.files import read_json, read_yaml, sha256, write_yaml
@@ -226,11 +224,7 @@ class Experiment:
         config, sources = KINDS[name]
         parser.add_class_arguments(config, name)
         parser.add_class_arguments(sources, "sources")
-        try:
-            loaded = parser.instantiate(parser.parse_object(saved))
-        except (UserError, jsonargparse.ArgumentError, TypeError, ValueError) as error:
-            what = " ".join(str(getattr(error, "what", error)).split())
-            raise UserError(what, file=self.path / "config.yaml", hint="Run stage 8 (train) again") from None
+        loaded = parser.instantiate_saved(saved, self.path / "config.yaml", "Run stage 8 (train) again")
         return loaded[name], loaded.sources
 
     def save_config(self, config: TrainConfig | FinetuneConfig, sources: Sources | AudioSources) -> None:

@@ -97,7 +97,7 @@ class ConversationExperiment(Experiment):
         """The resolved configuration that ``save_config`` wrote.
 
         Raises:
-            UserError: for an experiment of another kind.
+            UserError: for an experiment of another kind or release.
         """
         path = self.path / "config.yaml"
         if not path.is_file():
@@ -108,7 +108,7 @@ class ConversationExperiment(Experiment):
         parser = Parser(prog="ser memory-predict")
         parser.add_class_arguments(MalConfig, CONVERSATION)
         parser.add_class_arguments(ConversationSources, "sources")
-        loaded = parser.instantiate(parser.parse_object(saved))
+        loaded = parser.instantiate_saved(saved, path, "Run 'ser memory-train' again")
         names = MalConfig.__dataclass_fields__
         group = loaded[CONVERSATION]
         config = group if isinstance(group, MalConfig) else MalConfig(**{name: group[name] for name in names})

@@ -61,13 +61,17 @@ class SavedConversation:
         metadata = read_metadata(path)
         if metadata.get("kind") != KIND:
             raise UserError("not a model of conversations", file=path, hint="Run 'ser memory-train'")
-        attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
-        shape = tuple(metadata["shape"])
-        model = build(shape, len(metadata["classes"]) + len(attributes))
-        wanted, info = metadata["host"], model.host.info
-        if wanted["checkpoint"] != info.checkpoint:
+        try:
+            attributes = {name: Scale(**scale) for name, scale in metadata["attributes"].items()}
+            classes, shape = list(metadata["classes"]), tuple(map(int, metadata["shape"]))
+            tag, checkpoint = (metadata["host"][name] for name in ("tag", "checkpoint"))
+            model = build(shape, len(classes) + len(attributes))
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise UserError("not a model that 'ser memory-train' writes", file=path, value=error) from None
+        info = model.host.info
+        if checkpoint != info.checkpoint:
             raise UserError(
-                f"trained on another host: {wanted['tag']}, checkpoint {wanted['checkpoint']}",
+                f"trained on another host: {tag}, checkpoint {checkpoint}",
                 file=path, value=f"{info.name}, checkpoint {info.checkpoint}",
                 hint="Use the host it was trained on",
             )  # fmt: skip
@@ -75,4 +79,4 @@ class SavedConversation:
             model.load_trained_state(read_state(path))
         except RuntimeError as error:
             raise UserError("the checkpoint does not fit the model", file=path, value=error) from None
-        return cls(model.eval(), metadata["classes"], attributes, shape)
+        return cls(model.eval(), classes, attributes, shape)

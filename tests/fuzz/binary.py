@@ -24,6 +24,11 @@ from ser.downstream.saved import SavedModel, Scale
 from ser.engine.checkpoint import read_metadata, read_state
 from ser.engine.loop import BestEpoch
 from ser.engine.resume import TrainingState
+from ser.memory.baselines import make_history
+from ser.memory.config import ConversationHeadConfig, EncoderHostConfig, HistoryConfig, MemoryConfig
+from ser.memory.hosts.encoder import EncoderHost
+from ser.memory.model import ConversationModel
+from ser.memory.saved import SavedConversation
 from ser.papt.checkpoint import load_checkpoint
 from ser.papt.kmeans import KMeans
 from tests.fuzz.harness import CANARY, Parser
@@ -115,6 +120,27 @@ def model_parser(folder: Path) -> Parser:
     )
     return Parser(
         "model.safetensors", SavedModel.load, ((folder / "m.safetensors").read_bytes(),), check_model
+    )
+
+
+def conversation_parser(folder: Path) -> Parser:
+    """model.safetensors as ``ser memory-train`` leaves it, of an encoder host."""
+    torch.manual_seed(0)
+    config, memory = EncoderHostConfig(layer=0, pooling="mean"), MemoryConfig(width=3, depth=1, persistent=1)
+    meta = dict.fromkeys(("upstream", "tag", "family", "checkpoint"), "x") | {"sample_rate": 16000}
+
+    def build(shape: tuple[int, ...], outputs: int) -> ConversationModel:
+        host = EncoderHost(config, shape, meta)
+        history = make_history(HistoryConfig(), memory, host.info.dim)
+        return ConversationModel(host, history, ConversationHeadConfig(), outputs, "speaker")
+
+    model = build((1, 1, 3), 3)
+    saved = SavedConversation(model, ["anger", "joy"], {"arousal": Scale(0.0, 1.0)}, (1, 1, 3))
+    saved.save(folder / "t.safetensors", model.trained_state())
+    return Parser(
+        "model.safetensors",
+        lambda path: SavedConversation.load(path, build),
+        ((folder / "t.safetensors").read_bytes(),),
     )
 
 
@@ -238,5 +264,6 @@ def make_parsers(folder: Path) -> dict[str, Parser]:
     """All of them; ``folder`` is for the making of valid files."""
     return {
         **ark_parsers(folder), **tensors_parsers(folder), **audio_parsers(), "model": model_parser(folder),
+        "model of conversations": conversation_parser(folder),
         "resume.pt": fine_tuning_parser(folder), "checkpoint.pt": pretraining_parser(folder),
     }  # fmt: skip

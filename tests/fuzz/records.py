@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from ser.cli import finetune, papt, train
+from ser.cli import finetune, memory_train, papt, train
 from ser.core.config import to_plain
 from ser.core.errors import UserError
 from ser.core.files import read_json, read_yaml
@@ -15,6 +15,8 @@ from ser.downstream.experiment import Experiment, Sources
 from ser.downstream.finetune.config import FinetuneConfig
 from ser.downstream.recorded import read_info
 from ser.lint.notes import Notes
+from ser.memory.config import MalConfig
+from ser.memory.experiment import ConversationExperiment, ConversationSources
 from ser.papt.config import PaptConfig
 from ser.scoring import schema
 from ser.scoring.mapping import Mapping
@@ -58,6 +60,7 @@ SCORES = (Path(__file__).with_name("scores.json")).read_bytes()
 NOTES = b'["a.wav", [1, 5, 6, null], [{"start": 0}]]\n["b.wav", [1, 5, 6, null], []]\n'
 
 
+MEMORY = (memory_train, MalConfig, ["--data", "d", "--feats", "f", "--exp", "e"])
 TRAIN = (train, TrainConfig, ["--data", "d", "--feats", "f", "--exp", "e"])
 
 
@@ -111,6 +114,13 @@ def read_config(path: Path):
     return experiment.is_fine_tuned(), experiment.load_config()
 
 
+def conversations_config() -> bytes:
+    """config.yaml as ``ser memory-train`` leaves it."""
+    config = configured(*MEMORY)(ROOT / "egs/mini/mal1/conf/memory.yaml")
+    sources = ConversationSources(Path("data/train"), Path("feats/fbank/train"))
+    return yaml.safe_dump({"conversation": to_plain(config), "sources": to_plain(sources)}).encode()
+
+
 def read_mark(path: Path) -> str:
     """A mark: whatever is in it, the work is done again or not, and never an error."""
     code, reason = Mark(path).state(Inputs({"a": "1"}, {"b": "2"}))
@@ -128,6 +138,7 @@ def check_tables(path: Path, result: tuple) -> None:
     assert len(result[1]) == 3 and all(file.stat().st_size for file in result[1])
 
 
+MEMORY_CONFS = ("mini/mal1/conf/memory", "mini/mal1/conf/frames", "iemocap/mal1/conf/qwen2_audio")
 MARK = b'{"version": 1, "inputs": {"config": {"a": "1"}, "files": {"b": "2"}}, "outputs": ["x"]}'
 PARSERS = {
     "yaml": Parser("a.yaml", read_yaml, (QUOTED, INFO)),
@@ -152,6 +163,16 @@ PARSERS = {
         "finetune.yaml",
         configured(finetune, FinetuneConfig, ["--data", "d", "--upstream", "u", "--exp", "e"]),
         ((CONF / "finetune_lora.yaml").read_bytes(),),
+    ),
+    "memory.yaml": Parser(
+        "memory.yaml",
+        configured(*MEMORY),
+        tuple((ROOT / f"egs/{name}.yaml").read_bytes() for name in MEMORY_CONFS),
+    ),
+    "config.yaml of conversations": Parser(
+        "config.yaml",
+        lambda path: ConversationExperiment(path.parent).load_config(),
+        (conversations_config(),),
     ),
     "papt.yaml": Parser(
         "papt.yaml",

@@ -16,7 +16,8 @@ def parsers(tmp_path_factory):
 KINDS = ("binary", "text", "compressed", "two bytes", "doubles")
 NAMES = [
     *(f"ark, {kind}" for kind in KINDS), *(f"ark, {kind}, pickled" for kind in KINDS),
-    "scp and its arks", "safetensors", "centroids", "model", "resume.pt", "checkpoint.pt",
+    "scp and its arks", "safetensors", "centroids", "model",
+    "model of conversations", "resume.pt", "checkpoint.pt",
     "wav PCM_16", "wav FLOAT", "wav ULAW", "flac PCM_16", "ogg VORBIS", "rf64",
 ]  # fmt: skip
 
