@@ -39,9 +39,10 @@ class Parser(jsonargparse.ArgumentParser):
     def instantiate(self, cfg: jsonargparse.Namespace, **kwargs: Any) -> jsonargparse.Namespace:
         """Build the dataclasses, refusing a single value where a group of options belongs."""
         for name in {action.dest.rpartition(".")[0] for action in self._actions} - {""}:
-            value = cfg.get(name)
-            if value is not None and not isinstance(value, jsonargparse.Namespace):
-                self.error(f"'{name}' is a group of options, not a value; got {value!r}")
+            value = cfg.get(name, jsonargparse.Namespace())
+            if not isinstance(value, jsonargparse.Namespace):
+                got = "nothing" if value is None else repr(value)
+                self.error(f"'{name}' is a group of options, not a value; got {got}")
         return super().instantiate(cfg, **kwargs)
 
     def _suggestion(self, text: str) -> str:
