@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ser.scoring.comparison.compare import Comparison, Row
 from ser.scoring.comparison.folds import EXACT_FOLDS, RANDOM_FLIPS
+from ser.scoring.comparison.multiple import enough_draws
 from ser.scoring.comparison.paired import least_p
 from ser.scoring.comparison.positions import ALONE
 from ser.scoring.intervals import FEW_CLUSTERS
@@ -40,6 +41,10 @@ def facts(found: Comparison) -> list[str]:
         notes.append(
             f"With {how.draws:,} draws, no p of {found.tests} tests can be below {1 - how.level:.2g} after"
             " Holm: take more with --draws."
+        )
+    if how.draws < enough_draws(len(found.parts[0].rows), how.level):
+        notes.append(
+            f"{how.draws:,} draws are few for tests of all pairs: ranks are wider than they need be."
         )
     notes.append(
         "Rank: from 1 + the number of systems that are significantly better to the number of systems less"

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -210,6 +211,20 @@ def test_more_tests_than_draws_can_tell_apart_are_said(grid, tmp_path):
     assert "--draws." not in (tmp_path / "many" / "comparison.md").read_text()
 
 
+def test_many_systems_are_told_apart_by_default(grid, tmp_path):
+    """With 1,000 draws no p of 66 pairs could be below .05 after Holm."""
+    data, (best, *_, worst) = grid[0], sorted(grid[1], key=lambda folder: -SYSTEMS[folder.name][0])
+    folders = [tmp_path / f"{kind.name}{number}" for kind in (best, worst) for number in range(6)]
+    for folder in folders:
+        shutil.copytree(best if folder.name.startswith(best.name) else worst, folder)
+    for draws, ranks in (("0", {"1-6", "7-12"}), ("1000", {"1-12"})):
+        run(folders, data, tmp_path / draws, "--metric", "UAR", "--draws", draws)
+        found = read(tmp_path / draws / "comparison.csv")
+        assert {f"{row['rank_low']}-{row['rank_high']}" for row in found} == ranks
+        text = (tmp_path / draws / "comparison.md").read_text()
+        assert ("few for tests of all pairs" in text) == (draws == "1000")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -219,7 +234,7 @@ def test_more_tests_than_draws_can_tell_apart_are_said(grid, tmp_path):
         (["--metric", "UER"], r"no such --metric.*'UER'. There are UAR, WA"),
         (["--cluster", "session"], "utt2session"),
         (["--cluster", "speakers"], "no such --cluster"),
-        (["--draws", "0"], "at least 1"),
+        (["--draws", "-1"], "at least 1"),
         (["--set", "other"], "no predictions"),
     ],
 )
