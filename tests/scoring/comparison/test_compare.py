@@ -181,14 +181,20 @@ def test_picture_holds_a_line_with_a_band_for_each_system_light_and_dark(grid, t
     assert sum(weights) == len(data.classes_of())
 
 
-def test_of_many_systems_only_the_reference_has_a_band(grid, tmp_path):
+def test_each_of_many_systems_has_a_panel_with_the_reference_on_one_scale(grid, tmp_path):
     data, folders = grid
     more = [make_experiment(tmp_path / name, data, System(name)) for name in ("d", "e")]
     run([*folders, *more], data, tmp_path / "out", "--metric", "WA")
     root = ElementTree.fromstring((tmp_path / "out" / "positions.svg").read_text())
-    marks = [node.get("class") for node in root.iter()]
-    assert marks.count("band") == 2 and marks.count("line") == 2 * 5 + 2 * 4 + 5
-    assert "Band: 95 % over speakers, of base." in [node.text for node in root.iter()]
+    panels = [g for g in root if g.tag.endswith("}g") and g.get("transform")]
+    titles = [next(t.text for t in panel if t.get("class") == "title") for panel in panels]
+    assert titles == ["near", "good", "d", "e"]
+    marks = [[node.get("class") for node in panel.iter()] for panel in panels]
+    assert {(own.count("band"), own.count("line")) for own in marks} == {(2, 2)}
+    scales = [[t.text for t in panel if t.get("text-anchor") == "end"] for panel in panels]
+    assert scales[0] and all(own == scales[0] for own in scales)
+    legend = [node.text for node in root.iter() if node.tag.endswith("}text")][-3:]
+    assert legend == ["base", "the system above the panel", "Bands: 95 % over speakers."]
 
 
 def test_without_turns_there_are_no_positions_and_without_folds_no_fold_tests(tmp_path):
