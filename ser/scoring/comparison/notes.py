@@ -28,7 +28,8 @@ def facts(found: Comparison) -> list[str]:
     least = least_p(how)
     notes.append(
         f"Intervals ({100 * how.level:g} %, percentile) and p (two-sided): bootstrap over {how.unit}s, the"
-        f" same {how.draws:,} draws for all systems, seed {how.seed}; p is not below {p_text(least, 3 if least >= 0.001 else 5)}."
+        f" same {how.draws:,} draws for all systems, seed {how.seed}; p is not below"
+        f" {p_text(least, 3 if least >= 0.001 else 5)}."
     )
     if few(min(part.task.clusters for part in found.parts)):
         notes.append(
