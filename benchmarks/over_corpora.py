@@ -24,4 +24,7 @@ def interval(values: np.ndarray, digits: int = 4) -> str:
 
 def p_of_zero(values: np.ndarray) -> str:
     """The two-sided p of the paired t-test; a dash for one value."""
-    return f"{ttest_1samp(values, 0).pvalue:.4f}" if len(values) > 1 else "-"
+    if len(values) < 2:
+        return "-"
+    p = ttest_1samp(values, 0).pvalue
+    return "<.0001" if p < 0.0001 else f"{p:.4f}"

@@ -103,7 +103,8 @@ def _compare(argv: list[str]) -> None:
     parser.add_argument(
         "--metric", type=str, nargs="*", default=[], help="UAR, WA, O-CCC ...; by default each label's first"
     )
-    parser.add_argument("--draws", type=int, default=1000, help="draws of the bootstrap")
+    parser.add_argument("--draws", type=int, default=0, help="of the bootstrap; 0: 1000, or as many as"
+                        " the tests between so many systems want")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--command", type=str, help="what comparison.md names as the command that makes it")

@@ -138,7 +138,7 @@ def lines(
     ticks: Sequence[str],
     series: Sequence[Sequence[tuple[float, float, float] | None]],
     level: float | None = None,
-    all_bands: bool = True,
+    also: Sequence[float] = (),
 ) -> Panel:
     """A panel with one line in a band for each of several systems.
 
@@ -151,18 +151,12 @@ def lines(
         series: for each system, (value, low, high) at each point; None where it has none. An empty one keeps
             its colour for the next panel.
         level: drawn dashed, as 0 under differences.
-        all_bands: draw every band; else the first system's alone.
+        also: values that the axis on the left holds too, so that panels can be compared.
     """
     x = Scale(0, max(len(ticks) - 1, 1), 1, WIDTH - LEFT - RIGHT)
     known = [[(i, point) for i, point in enumerate(each) if point is not None] for each in series]
     levels = [] if level is None else [level]
-    drawn = (
-        value
-        for number, each in enumerate(known)
-        for _, point in each
-        for value in (point if all_bands or number == 0 else point[:1])
-    )
-    y = vertical([*levels, *drawn])
+    y = vertical([*levels, *also, *(value for each in known for _, point in each for value in point)])
     parts = [
         f'<path class="reference" d="M{_path([place(x, y, i, v) for i in (x.low, x.high)])}"/>'
         for v in levels
@@ -172,9 +166,9 @@ def lines(
         edge += [place(x, y, i, point[2]) for i, point in reversed(each)]
         middle = [place(x, y, i, point[0]) for i, point in each]
         if middle:
-            band = f'<path class="band" d="M{_path(edge)}Z"/>' if all_bands or number == 0 else ""
             parts.append(
-                f'<g class="{_series_class(number)}">{band}<path class="line" d="M{_path(middle)}"/>'
+                f'<g class="{_series_class(number)}"><path class="band" d="M{_path(edge)}Z"/>'
+                f'<path class="line" d="M{_path(middle)}"/>'
             )
             for (px, py), (i, (value, low, high)) in zip(middle, each, strict=True):
                 text = f"{escape(ticks[i])}: {value:.3f} ({low:.3f} to {high:.3f})"

@@ -12,7 +12,7 @@ import numpy as np
 from ser.core.errors import UserError
 from ser.data.datadir import DataDir
 from ser.scoring.comparison.folds import FoldTest, fold_test
-from ser.scoring.comparison.multiple import holm, rank_ranges
+from ser.scoring.comparison.multiple import enough_draws, holm, rank_ranges
 from ser.scoring.comparison.paired import Drawn, Estimate, difference, drawn, estimate
 from ser.scoring.comparison.positions import Point, curves, positions_of
 from ser.scoring.comparison.systems import System, Task, make_tasks, read_systems
@@ -101,17 +101,18 @@ def compare(
         folders: the reference, then one or more systems.
         data_dir: the data directory that all of them predicted.
         set_name: the folder of predictions in each fold; as in ``ser score`` when not given.
-        how: draws, seed, level and unit of the bootstrap.
+        how: draws (0: as many as the tests want), seed, level and unit of the bootstrap.
         where: ``TABLE=VALUE``: only utterances of which all of these hold are scored.
         metrics: names; by default the first of each label, ``UAR`` and ``O-CCC``.
 
     Raises:
         UserError: for anything the user can mend.
     """
-    if how.draws < 1:
-        raise UserError("--draws must be at least 1", value=how.draws)
+    if how.draws < 0:
+        raise UserError("--draws must be at least 1, or 0 for as many as the tests want", value=how.draws)
     if len(folders) < 2:
         raise UserError("nothing to compare the reference with", hint="Name one experiment or more after it")
+    how = replace(how, draws=how.draws or enough_draws(len(folders), how.level))
     data = DataDir.load(data_dir)
     set_name = set_name or ("test" if data.folds() else data.path.name)
     systems = read_systems(folders, data, set_name)

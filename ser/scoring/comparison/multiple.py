@@ -1,10 +1,14 @@
-"""Several tests at once: Holm's correction, and the ranks that pairwise tests leave open."""
+"""Several tests at once: Holm's correction, the draws that it wants, and the ranks that they leave open."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+
+# As many as 'ser score' takes.
+LEAST_DRAWS = 1000
 
 # 1 - .95 is not .05 in floating point.
 ROUNDING = 1e-12
@@ -32,6 +36,24 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
         largest = max(largest, min(1.0, (len(order) - place) * p[i]))
         adjusted[i] = largest
     return adjusted
+
+
+def enough_draws(systems: int, level: float) -> int:
+    """Draws of a bootstrap whose least p is half the level after Holm over all pairs, in whole thousands.
+
+        2 m / (B + 1) <= (1 - level) / 2,   m = K (K - 1) / 2 pairs
+
+    With fewer, no test could tell any two of many systems apart.
+
+    Args:
+        systems: K.
+        level: of confidence, as .95.
+
+    >>> enough_draws(5, 0.95), enough_draws(18, 0.95)
+    (1000, 13000)
+    """
+    pairs = systems * (systems - 1) / 2
+    return max(LEAST_DRAWS, LEAST_DRAWS * math.ceil(4 * pairs / (1 - level) / LEAST_DRAWS - ROUNDING))
 
 
 def rank_ranges(

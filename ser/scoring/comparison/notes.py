@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ser.scoring.comparison.compare import Comparison, Row
 from ser.scoring.comparison.folds import EXACT_FOLDS, RANDOM_FLIPS
+from ser.scoring.comparison.multiple import enough_draws
 from ser.scoring.comparison.paired import least_p
 from ser.scoring.comparison.positions import ALONE
 from ser.scoring.intervals import FEW_CLUSTERS
@@ -24,9 +25,11 @@ def facts(found: Comparison) -> list[str]:
             f"{task.title}: the same {counted(len(task.rows), 'utterance')} for all systems, of"
             f" {counted(task.clusters, how.unit)}{unlabelled}."
         )
+    least = least_p(how)
     notes.append(
         f"Intervals ({100 * how.level:g} %, percentile) and p (two-sided): bootstrap over {how.unit}s, the"
-        f" same {how.draws:,} draws for all systems, seed {how.seed}; p is not below {p_text(least_p(how))}."
+        f" same {how.draws:,} draws for all systems, seed {how.seed}; p is not below"
+        f" {p_text(least, 3 if least >= 0.001 else 5)}."
     )
     if few(min(part.task.clusters for part in found.parts)):
         notes.append(
@@ -36,10 +39,14 @@ def facts(found: Comparison) -> list[str]:
     notes.append(
         f"Holm's correction is over {counted(found.tests, 'difference')} to the reference: all in this file."
     )
-    if found.tests * least_p(how) > 1 - how.level:
+    if found.tests * least > 1 - how.level:
         notes.append(
             f"With {how.draws:,} draws, no p of {found.tests} tests can be below {1 - how.level:.2g} after"
             " Holm: take more with --draws."
+        )
+    if how.draws < enough_draws(len(found.parts[0].rows), how.level):
+        notes.append(
+            f"{how.draws:,} draws are few for tests of all pairs: ranks are wider than they need be."
         )
     notes.append(
         "Rank: from 1 + the number of systems that are significantly better to the number of systems less"

@@ -12,8 +12,7 @@ from ser.scoring.comparison.compare import Comparison, Row
 from ser.scoring.comparison.multiple import rank_text
 from ser.scoring.comparison.notes import facts, fold_notes, position_note
 from ser.scoring.comparison.paired import Estimate
-from ser.scoring.comparison.positions import KINDS, Point
-from ser.scoring.figures import Panel, lines, standalone
+from ser.scoring.comparison.pictures import picture
 from ser.scoring.schema import Value
 from ser.scoring.table import escaped
 from ser.scoring.text import NOTHING, p_text, shown, with_interval
@@ -30,9 +29,6 @@ POSITIONS_HEADER = (
 )  # fmt: skip
 POSITION_FILES = ("positions.csv", "positions.svg")
 REFERENCE = "reference"
-
-# Systems of which each has a band in the picture; of more, only the reference: bands would hide the lines.
-BANDED = 4
 
 
 def write_comparison(found: Comparison, out: Path, command: str) -> tuple[str, list[Path]]:
@@ -80,46 +76,6 @@ def markdown(found: Comparison, command: str) -> str:
     if any(part.positions for part in found.parts):
         page += ["", "## By position", "", "![by position](positions.svg)", "", position_note(found)]
     return "\n".join(page) + "\n"
-
-
-def picture(found: Comparison) -> str:
-    """positions.svg: for each label and metric, the metric and the difference by each kind of position."""
-    panels: list[Panel] = []
-    for part in found.parts:
-        note = part.task.title
-        for kind, curves in part.positions.items():
-            panels.append(
-                _panel(
-                    part.metric, part.metric, note, kind, [[p.value for p in each] for each in curves], curves
-                )
-            )
-        for kind, curves in part.positions.items():
-            gaps = [[p.difference for p in each if p.difference is not None] for each in curves]
-            title = f"{part.metric} less that of {part.rows[0].system}"
-            panels.append(_panel(title, "difference", note, kind, gaps, curves, level=0.0))
-    names = [row.system for row in found.parts[0].rows]
-    bands = f"{100 * found.how.level:g} % over {found.how.unit}s"
-    caption = f"Bands: {bands}." if len(names) <= BANDED else f"Band: {bands}, of {names[0]}."
-    label = f"By position in the dialogue: {', '.join(names)}"
-    return standalone(panels, label, len(KINDS), names, caption)
-
-
-def _panel(
-    title: str,
-    y_name: str,
-    note: str,
-    kind: str,
-    series: Sequence[Sequence[Estimate]],
-    curves: Sequence[Sequence[Point]],
-    level: float | None = None,
-) -> Panel:
-    """One picture; bins are named by their first position."""
-    ticks = [str(point.first) for point in curves[0]]
-    points = [
-        [(e.value, e.low, e.high) if e.low is not None and e.high is not None else None for e in each]
-        for each in series
-    ]
-    return lines(title, note, KINDS[kind], y_name, ticks, points, level, len(points) <= BANDED)
 
 
 def _cells(row: Row, metric: str) -> list[str]:

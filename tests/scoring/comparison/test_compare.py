@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -180,14 +181,20 @@ def test_picture_holds_a_line_with_a_band_for_each_system_light_and_dark(grid, t
     assert sum(weights) == len(data.classes_of())
 
 
-def test_of_many_systems_only_the_reference_has_a_band(grid, tmp_path):
+def test_each_of_many_systems_has_a_panel_with_the_reference_on_one_scale(grid, tmp_path):
     data, folders = grid
     more = [make_experiment(tmp_path / name, data, System(name)) for name in ("d", "e")]
     run([*folders, *more], data, tmp_path / "out", "--metric", "WA")
     root = ElementTree.fromstring((tmp_path / "out" / "positions.svg").read_text())
-    marks = [node.get("class") for node in root.iter()]
-    assert marks.count("band") == 2 and marks.count("line") == 2 * 5 + 2 * 4 + 5
-    assert "Band: 95 % over speakers, of base." in [node.text for node in root.iter()]
+    panels = [g for g in root if g.tag.endswith("}g") and g.get("transform")]
+    titles = [next(t.text for t in panel if t.get("class") == "title") for panel in panels]
+    assert titles == ["near", "good", "d", "e"]
+    marks = [[node.get("class") for node in panel.iter()] for panel in panels]
+    assert {(own.count("band"), own.count("line")) for own in marks} == {(2, 2)}
+    scales = [[t.text for t in panel if t.get("text-anchor") == "end"] for panel in panels]
+    assert scales[0] and all(own == scales[0] for own in scales)
+    legend = [node.text for node in root.iter() if node.tag.endswith("}text")][-3:]
+    assert legend == ["base", "the system above the panel", "Bands: 95 % over speakers."]
 
 
 def test_without_turns_there_are_no_positions_and_without_folds_no_fold_tests(tmp_path):
@@ -210,6 +217,20 @@ def test_more_tests_than_draws_can_tell_apart_are_said(grid, tmp_path):
     assert "--draws." not in (tmp_path / "many" / "comparison.md").read_text()
 
 
+def test_many_systems_are_told_apart_by_default(grid, tmp_path):
+    """With 1,000 draws no p of 66 pairs could be below .05 after Holm."""
+    data, (best, *_, worst) = grid[0], sorted(grid[1], key=lambda folder: -SYSTEMS[folder.name][0])
+    folders = [tmp_path / f"{kind.name}{number}" for kind in (best, worst) for number in range(6)]
+    for folder in folders:
+        shutil.copytree(best if folder.name.startswith(best.name) else worst, folder)
+    for draws, ranks in (("0", {"1-6", "7-12"}), ("1000", {"1-12"})):
+        run(folders, data, tmp_path / draws, "--metric", "UAR", "--draws", draws)
+        found = read(tmp_path / draws / "comparison.csv")
+        assert {f"{row['rank_low']}-{row['rank_high']}" for row in found} == ranks
+        text = (tmp_path / draws / "comparison.md").read_text()
+        assert ("few for tests of all pairs" in text) == (draws == "1000")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -219,7 +240,7 @@ def test_more_tests_than_draws_can_tell_apart_are_said(grid, tmp_path):
         (["--metric", "UER"], r"no such --metric.*'UER'. There are UAR, WA"),
         (["--cluster", "session"], "utt2session"),
         (["--cluster", "speakers"], "no such --cluster"),
-        (["--draws", "0"], "at least 1"),
+        (["--draws", "-1"], "at least 1"),
         (["--set", "other"], "no predictions"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser.scoring.comparison.multiple import holm, rank_ranges, rank_text
+from ser.scoring.comparison.multiple import enough_draws, holm, rank_ranges, rank_text
 
 PS = st.lists(st.floats(0, 1), min_size=1, max_size=9)
 
@@ -35,6 +35,14 @@ def test_adjusted_p_are_between_the_raw_and_bonferronis_and_keep_the_order(p):
         assert raw <= value <= min(1.0, max(raw * len(p), max(q for q in p if q <= raw) * len(p))) + 1e-12
     for (a, adjusted_a), (b, adjusted_b) in itertools.combinations(zip(p, adjusted, strict=True), 2):
         assert (adjusted_a <= adjusted_b) if a <= b else (adjusted_a >= adjusted_b)
+
+
+@given(st.integers(2, 200), st.sampled_from([0.9, 0.95, 0.99]))
+def test_enough_draws_leave_room_for_a_rejection(systems, level):
+    draws, pairs = enough_draws(systems, level), systems * (systems - 1) // 2
+    assert draws % 1000 == 0
+    assert holm([2 / (draws + 1)] * pairs)[0] <= (1 - level) / 2
+    assert draws == 1000 or 2 * pairs / (draws - 999) > (1 - level) / 2, "no more than needed"
 
 
 @given(PS, st.randoms(use_true_random=False))
