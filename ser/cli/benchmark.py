@@ -46,6 +46,13 @@ def make_parser(kind: str) -> Parser:
         parser.add_argument(
             "--quoted", type=Path, nargs="*", default=[], help="YAML of published figures to stand under ours"
         )
+        parser.add_argument(
+            "--comparisons",
+            type=Path,
+            nargs="*",
+            default=[],
+            help="folders of 'ser benchmark compare', for the report's gains by position in the dialogue",
+        )
     parser.add_argument("--command", type=str, help="what RESULTS.md names as the command that makes it")
     return parser
 
@@ -72,7 +79,9 @@ def main(argv: list[str]) -> None:
     options = make_parser(argv[0]).parse_args(argv[1:])
     command = options.command or shlex.join(["ser", "benchmark", *argv])
     if argv[0] == "table":
-        text, files = write_results(options.experiments, options.out, options.title, command, options.quoted)
+        text, files = write_results(
+            options.experiments, options.out, options.title, command, options.quoted, options.comparisons
+        )
     else:
         text, files = write_matrix(options.scores, options.out, options.title, command)
     print(text)

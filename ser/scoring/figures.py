@@ -139,6 +139,7 @@ def lines(
     series: Sequence[Sequence[tuple[float, float, float] | None]],
     level: float | None = None,
     all_bands: bool = True,
+    holds: Sequence[float] = (),
 ) -> Panel:
     """A panel with one line in a band for each of several systems.
 
@@ -152,6 +153,7 @@ def lines(
             its colour for the next panel.
         level: drawn dashed, as 0 under differences.
         all_bands: draw every band; else the first system's alone.
+        holds: further values that the axis holds, so that several panels have the same.
     """
     x = Scale(0, max(len(ticks) - 1, 1), 1, WIDTH - LEFT - RIGHT)
     known = [[(i, point) for i, point in enumerate(each) if point is not None] for each in series]
@@ -162,7 +164,7 @@ def lines(
         for _, point in each
         for value in (point if all_bands or number == 0 else point[:1])
     )
-    y = vertical([*levels, *drawn])
+    y = vertical([*levels, *drawn, *holds])
     parts = [
         f'<path class="reference" d="M{_path([place(x, y, i, v) for i in (x.low, x.high)])}"/>'
         for v in levels
@@ -173,9 +175,7 @@ def lines(
         middle = [place(x, y, i, point[0]) for i, point in each]
         if middle:
             band = f'<path class="band" d="M{_path(edge)}Z"/>' if all_bands or number == 0 else ""
-            parts.append(
-                f'<g class="{_series_class(number)}">{band}<path class="line" d="M{_path(middle)}"/>'
-            )
+            parts.append(f'<g class="{series_class(number)}">{band}<path class="line" d="M{_path(middle)}"/>')
             for (px, py), (i, (value, low, high)) in zip(middle, each, strict=True):
                 text = f"{escape(ticks[i])}: {value:.3f} ({low:.3f} to {high:.3f})"
                 parts.append(f'<circle class="dot" cx="{px:.1f}" cy="{py:.1f}" r="3">')
@@ -217,7 +217,20 @@ def standalone(
     )
 
 
-def _series_class(number: int) -> str:
+def inline(panel: Panel, label: str) -> str:
+    """A panel to stand in a page, whose style sheet has the colours.
+
+    Args:
+        panel: what to draw.
+        label: what it shows, for those who hear it.
+    """
+    return (
+        f'<svg class="panel" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" width="{WIDTH:g}" height="{HEIGHT:g}"'
+        f' role="img" aria-label="{escape(label, quote=True)}">{_drawn(panel)}</svg>'
+    )
+
+
+def series_class(number: int) -> str:
     """The class of a system's marks."""
     dashed = " dashed" if number >= len(SERIES) else ""
     return f"series s{number % len(SERIES)}{dashed}"
@@ -241,7 +254,7 @@ def _legend(names: Sequence[str], top: float) -> str:
     for number, name in enumerate(names):
         at = top + LEGEND_LINE * (number + 0.5)
         rows.append(
-            f'<g class="{_series_class(number)}"><path class="line" d="M{LEFT:g} {at:g}h24"/>'
+            f'<g class="{series_class(number)}"><path class="line" d="M{LEFT:g} {at:g}h24"/>'
             f'<text x="{LEFT + 32:g}" y="{at + 4:g}">{escape(name)}</text></g>'
         )
     return "".join(rows)
