@@ -1,6 +1,6 @@
 """Each speaker's CCC before and after calibration (PLDC; Tran et al. 2023).
 
-A calibrated experiment is one whose last option in info.yaml begins with ``PLDC``; what it was calibrated from
+A calibrated experiment is one whose last option in info.yaml begins with ``PLDC``; what it was made from
 is the experiment of the same upstream and name that has all its options but that one.
 """
 
@@ -15,7 +15,7 @@ from ser.scoring.schema import Scores
 from ser.scoring.text import counted, shown
 
 WORD, METRIC = "PLDC", "CCC"
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 640.0, 240.0, 44.0, 12.0, 30.0
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 490.0, 220.0, 40.0, 12.0, 30.0
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,9 @@ def _panel(
     values = [row.metrics[metric] for row, _ in points]
     y = vertical([end for v in values for end in (v.low, v.value, v.high) if end is not None])
     qualities = [(math.log10(cost), float(row.metrics[metric].value or 0)) for row, cost in points]
-    best = [place(x, y, *point) for point in frontier(qualities, cheap_is_less)]
+    # Systems that use the test speaker's other audio are no rivals of those that do not.
+    rivals = [point for point, (row, _) in zip(qualities, points, strict=True) if not row.transductive]
+    best = [place(x, y, *point) for point in frontier(rivals, cheap_is_less)]
     parts = []
     if len(best) > 1:
         steps = f"M{best[0][0]:.1f} {best[0][1]:.1f}" + "".join(f"H{px:.1f}V{py:.1f}" for px, py in best[1:])
@@ -116,6 +118,7 @@ def _panel(
         if value.low is not None and value.high is not None:
             ends = [place(x, y, at, end)[1] for end in (value.low, value.high)]
             parts.append(f'<path class="whisker" d="M{px:.1f} {ends[0]:.1f}V{ends[1]:.1f}"/>')
-        parts.append(f'<circle class="dot" cx="{px:.1f}" cy="{py:.1f}" r="4.5">')
+        shape = "dot open" if row.transductive else "dot"
+        parts.append(f'<circle class="{shape}" cx="{px:.1f}" cy="{py:.1f}" r="4.5">')
         parts.append(f"<title>{escape(text)}</title></circle></g>")
     return Panel(title, note, x_name, metric, "".join(parts), x, y, ticks)

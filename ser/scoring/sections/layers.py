@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,9 +30,9 @@ class LayerRow:
         return self.weights.index(max(self.weights))
 
     @property
-    def shares(self) -> list[float]:
-        """Weights over the row's largest, for its colours: 25 layers are as dark as 7."""
-        return [weight / max(self.weights) for weight in self.weights]
+    def shades(self) -> list[float]:
+        """How dark each cell is, 0 to 1: the weight's square root, so that one of 25 layers still shows."""
+        return [math.sqrt(max(weight, 0.0)) for weight in self.weights]
 
 
 def learned_layers(benchmark: Benchmark) -> list[Scores]:
