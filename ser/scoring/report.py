@@ -1,4 +1,4 @@
-"""RESULTS.md, results.csv and report.html of a benchmark: one page, no network, nothing but scores.json."""
+"""RESULTS.md, scores.jsonl, results.csv, report.html of a benchmark: from scores.json alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ser.core import page
 from ser.core.files import write_text
-from ser.scoring import plots
+from ser.scoring import plots, published
 from ser.scoring.benchmark import EMOTION, Benchmark, Row, Table, read_benchmarks
 from ser.scoring.comparison.positions import KINDS
 from ser.scoring.figures import inline, series_class
@@ -67,6 +67,7 @@ def write_results(
     benchmarks = read_benchmarks(folders, read_quotations(quoted))
     texts = {
         "RESULTS.md": markdown(benchmarks, title, command),
+        published.FILE: published.published_text([e for each in benchmarks for e in each.experiments]),
         "results.csv": comma_separated(benchmarks),
         "report.html": report(benchmarks, title, command, read_comparisons(comparisons)),
     }
