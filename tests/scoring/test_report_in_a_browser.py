@@ -144,3 +144,12 @@ def test_nothing_sticks_out_of_the_page(page, width):
         return texts.some(outside) ? [svg.outerHTML] : [];
     })"""
     assert page.evaluate(cut) == []
+
+
+def test_the_forest_s_numbers_stand_above_its_lines_and_its_table_fits(page):
+    table = page.locator("table.results").first
+    middle = "marks => marks.map(m => m.getBoundingClientRect()).map(b => b.left + b.width / 2)"
+    numbers = table.locator("thead .axis text").evaluate_all(middle)
+    lines = table.locator("tbody .strip").first.locator("line.grid").evaluate_all(middle)
+    assert len(numbers) > 1 and numbers == pytest.approx(lines, abs=1)
+    assert table.evaluate("t => t.scrollWidth <= t.closest('.scroll').clientWidth")

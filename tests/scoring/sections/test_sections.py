@@ -188,8 +188,9 @@ def test_comparisons_that_are_none_are_refused(tmp_path, compared):
     (tmp_path / "positions.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="not as 'ser benchmark compare'"):
         read_comparisons([tmp_path])
-    text = (compared / "positions.csv").read_text()
-    (tmp_path / "positions.csv").write_text(text.replace("none,", "none,x", 1).replace(",0.", ",zero", 9))
+    lines = (compared / "positions.csv").read_text().splitlines()
+    lines[-1] = ",".join([*lines[-1].split(",")[:-3], "zero", "0", "0"])
+    (tmp_path / "positions.csv").write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match="not as 'ser benchmark compare'"):
         read_comparisons([tmp_path])
 
