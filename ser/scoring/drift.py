@@ -27,7 +27,10 @@ from ser.scoring.schema import Scores
 from ser.scoring.table import markdown
 
 RESULTS, QUOTED = "RESULTS.md", Path("conf/quoted.yaml")
-BLOCK = re.compile(r"(<!-- table (?P<what>[^\n]*?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
+# At the start of a line: what is indented is an example of a mark.
+BLOCK = re.compile(
+    r"^(<!-- table (?P<what>[^\n]*?) -->\n)(?P<body>.*?)^(<!-- end -->)", re.DOTALL | re.MULTILINE
+)
 HEADING = re.compile(r"#{3} (?P<title>.*)")
 
 

@@ -92,6 +92,8 @@ def test_marked_tables_have_the_rows_they_name_in_the_order_of_the_source(recipe
     source = (folder / "RESULTS.md").read_text().splitlines()
     assert rows[2:] == [line for line in source if line.endswith(("| a |", "| c |"))][:2] and len(rows) == 4
     assert page.read_text().endswith("<!-- end -->\n\nmore\n")
+    page.write_text("    " + MARKED.format(names="nobody", body="").replace("\n", "\n    "))
+    assert check_page(page, tmp_path) is None  # an example of a mark is none
     page.write_text(MARKED.format(names="", body=""))
     assert len([line for line in check_page(page, tmp_path).difference if line.startswith("+|")]) == 5
 
