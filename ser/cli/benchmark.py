@@ -1,6 +1,7 @@
 """``ser benchmark table|matrix``: scored experiments -> RESULTS.md, results.csv, report.html.
 
 ``ser benchmark compare``: paired tests of systems against a reference, on the same utterances.
+``ser benchmark check``: whether RESULTS.md and the tables of other pages show what was scored.
 ``ser benchmark speakers``: speaker-dependent against speaker-independent training, a curve.
 """
 
@@ -14,6 +15,7 @@ from ser.core.errors import UserError
 from ser.scoring.clusters import SPEAKER
 from ser.scoring.comparison.compare import compare
 from ser.scoring.comparison.pages import write_comparison
+from ser.scoring.drift import RESULTS, check_page, check_run, write_page
 from ser.scoring.intervals import LEVEL
 from ser.scoring.matrix import write_matrix
 from ser.scoring.report import write_results
@@ -23,6 +25,7 @@ USAGES = {
     "table": "ser benchmark table EXPERIMENT ... --out DIR",
     "matrix": "ser benchmark matrix SCORES_JSON ... --out DIR",
     "compare": "ser benchmark compare REFERENCE EXPERIMENT ... --data DATA --out DIR",
+    "check": "ser benchmark check PAGE ... [--write] [--run EXPERIMENT ...]",
     "speakers": "ser benchmark speakers --config CONF --data [A, B] --feats [A, B] --speakers 4,8 --out DIR",
 }
 
@@ -45,6 +48,13 @@ def make_parser(kind: str) -> Parser:
     if kind == "table":
         parser.add_argument(
             "--quoted", type=Path, nargs="*", default=[], help="YAML of published figures to stand under ours"
+        )
+        parser.add_argument(
+            "--comparisons",
+            type=Path,
+            nargs="*",
+            default=[],
+            help="folders of 'ser benchmark compare', for the report's gains by position in the dialogue",
         )
     parser.add_argument("--command", type=str, help="what RESULTS.md names as the command that makes it")
     return parser
@@ -69,10 +79,15 @@ def main(argv: list[str]) -> None:
     if argv[0] == "compare":
         _compare(argv)
         return
+    if argv[0] == "check":
+        _check(argv[1:])
+        return
     options = make_parser(argv[0]).parse_args(argv[1:])
     command = options.command or shlex.join(["ser", "benchmark", *argv])
     if argv[0] == "table":
-        text, files = write_results(options.experiments, options.out, options.title, command, options.quoted)
+        text, files = write_results(
+            options.experiments, options.out, options.title, command, options.quoted, options.comparisons
+        )
     else:
         text, files = write_matrix(options.scores, options.out, options.title, command)
     print(text)
@@ -119,6 +134,47 @@ def _compare(argv: list[str]) -> None:
     print(text)
     for path in files:
         print(path)
+
+
+def _check(argv: list[str]) -> None:
+    """Pages against what they are made from.
+
+    Raises:
+        UserError: when a page differs and is not mended, or a run scored otherwise.
+    """
+    parser = Parser(
+        prog="ser benchmark check",
+        description="Make RESULTS.md again from scores.jsonl beside it, and tables between"
+        " '<!-- table ... -->' and '<!-- end -->' in other pages from the RESULTS.md they"
+        " name; fail where they differ.",
+    )
+    parser.add_argument("pages", type=Path, nargs="+", help="RESULTS.md of recipes, README.md, docs/*.md")
+    parser.add_argument("--root", type=Path, default=Path(), help="where pages name RESULTS.md from")
+    parser.add_argument("--write", action="store_true", help="mend the pages")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="experiments of another run of the recipe: they must have scored what RESULTS.md (one) says",
+    )
+    options = parser.parse_args(argv)
+    if options.run:
+        if len(options.pages) != 1 or options.pages[0].name != RESULTS:
+            raise UserError("--run wants one page, a RESULTS.md")
+        if differing := check_run(options.pages[0], options.run):
+            print("\n".join(differing))
+            raise UserError(f"this run scored otherwise, {len(differing)} times", file=options.pages[0])
+    drifts = [drift for page in options.pages if (drift := check_page(page, options.root)) is not None]
+    for drift in drifts:
+        print(f"{drift.page}:", *drift.difference, sep="\n")
+        if options.write:
+            write_page(drift)
+    if drifts and not options.write:
+        hint = "If the scores are right, mend the pages with --write"
+        raise UserError(
+            "pages differ from the scores", value=", ".join(str(d.page) for d in drifts), hint=hint
+        )
 
 
 def _speakers(argv: list[str]) -> None:

@@ -22,6 +22,8 @@ def style(package: str, name: str) -> Markup:
 def render(package: str, name: str, helpers: dict[str, Any], **content: Any) -> str:
     """Fill a package's template; every string is escaped, and a name that is not there is an error.
 
+    A template may include others of its package.
+
     Args:
         package: where the template lies.
         name: its file.
@@ -29,7 +31,11 @@ def render(package: str, name: str, helpers: dict[str, Any], **content: Any) -> 
         content: what it shows.
     """
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FunctionLoader(lambda part: resource(package, part)),
     )
     environment.globals.update(helpers)
-    return environment.from_string(resource(package, name)).render(**content)
+    return environment.get_template(name).render(**content)

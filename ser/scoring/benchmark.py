@@ -197,14 +197,27 @@ def read_benchmarks(folders: Sequence[Path], quotations: Sequence[Quotation] = (
     """
     if not folders:
         raise UserError("no experiments", hint="Name their folders: ser benchmark table exp/*")
-    groups: dict[tuple[str, ...], list[Scores]] = {}
-    for folder in sorted(set(folders)):
-        for scores in read_scores(folder):
-            data = scores.data
-            key = (data.corpus, data.release, data.set, protocol_of(scores))
-            groups.setdefault(key, []).append(scores)
-    if not groups:
+    experiments = [scores for folder in sorted(set(folders)) for scores in read_scores(folder)]
+    if not experiments:
         raise UserError("nothing scored: these experiments hold submissions only", value=folders[0])
+    return benchmarks_of(experiments, quotations)
+
+
+def benchmarks_of(experiments: Sequence[Scores], quotations: Sequence[Quotation] = ()) -> list[Benchmark]:
+    """Group scored experiments that can be compared.
+
+    Args:
+        experiments: their scores.
+        quotations: published rows to stand under them.
+
+    Raises:
+        UserError: as ``read_benchmarks``.
+    """
+    groups: dict[tuple[str, ...], list[Scores]] = {}
+    for scores in experiments:
+        data = scores.data
+        key = (data.corpus, data.release, data.set, protocol_of(scores))
+        groups.setdefault(key, []).append(scores)
     for group in groups.values():
         for other in group[1:]:
             check_comparable(group[0], other)

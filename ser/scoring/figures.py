@@ -138,7 +138,7 @@ def lines(
     ticks: Sequence[str],
     series: Sequence[Sequence[tuple[float, float, float] | None]],
     level: float | None = None,
-    also: Sequence[float] = (),
+    holds: Sequence[float] = (),
 ) -> Panel:
     """A panel with one line in a band for each of several systems.
 
@@ -151,12 +151,12 @@ def lines(
         series: for each system, (value, low, high) at each point; None where it has none. An empty one keeps
             its colour for the next panel.
         level: drawn dashed, as 0 under differences.
-        also: values that the axis on the left holds too, so that panels can be compared.
+        holds: further values that the axis holds, so that several panels have the same.
     """
     x = Scale(0, max(len(ticks) - 1, 1), 1, WIDTH - LEFT - RIGHT)
     known = [[(i, point) for i, point in enumerate(each) if point is not None] for each in series]
     levels = [] if level is None else [level]
-    y = vertical([*levels, *also, *(value for each in known for _, point in each for value in point)])
+    y = vertical([*levels, *holds, *(value for each in known for _, point in each for value in point)])
     parts = [
         f'<path class="reference" d="M{_path([place(x, y, i, v) for i in (x.low, x.high)])}"/>'
         for v in levels
@@ -167,7 +167,7 @@ def lines(
         middle = [place(x, y, i, point[0]) for i, point in each]
         if middle:
             parts.append(
-                f'<g class="{_series_class(number)}"><path class="band" d="M{_path(edge)}Z"/>'
+                f'<g class="{series_class(number)}"><path class="band" d="M{_path(edge)}Z"/>'
                 f'<path class="line" d="M{_path(middle)}"/>'
             )
             for (px, py), (i, (value, low, high)) in zip(middle, each, strict=True):
@@ -211,7 +211,20 @@ def standalone(
     )
 
 
-def _series_class(number: int) -> str:
+def inline(panel: Panel, label: str) -> str:
+    """A panel to stand in a page, whose style sheet has the colours.
+
+    Args:
+        panel: what to draw.
+        label: what it shows, for those who hear it.
+    """
+    return (
+        f'<svg class="panel" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" width="{WIDTH:g}" height="{HEIGHT:g}"'
+        f' role="img" aria-label="{escape(label, quote=True)}">{_drawn(panel)}</svg>'
+    )
+
+
+def series_class(number: int) -> str:
     """The class of a system's marks."""
     dashed = " dashed" if number >= len(SERIES) else ""
     return f"series s{number % len(SERIES)}{dashed}"
@@ -235,7 +248,7 @@ def _legend(names: Sequence[str], top: float) -> str:
     for number, name in enumerate(names):
         at = top + LEGEND_LINE * (number + 0.5)
         rows.append(
-            f'<g class="{_series_class(number)}"><path class="line" d="M{LEFT:g} {at:g}h24"/>'
+            f'<g class="{series_class(number)}"><path class="line" d="M{LEFT:g} {at:g}h24"/>'
             f'<text x="{LEFT + 32:g}" y="{at + 4:g}">{escape(name)}</text></g>'
         )
     return "".join(rows)

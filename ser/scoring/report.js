@@ -1,5 +1,29 @@
 "use strict";
 
+// The reader's system chooses light or dark; this button chooses the other.
+const scheme = document.querySelector(".scheme");
+const system = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (document.documentElement.dataset.scheme ?? (system.matches ? "dark" : "light")) === "dark";
+const showScheme = () => {
+  scheme.setAttribute("aria-pressed", String(isDark()));
+};
+scheme.addEventListener("click", () => {
+  document.documentElement.dataset.scheme = isDark() ? "light" : "dark";
+  showScheme();
+});
+system.addEventListener("change", showScheme);
+showScheme();
+
+// A row's button shows and hides what stands behind it.
+const detailOf = (row) => document.getElementById(row.querySelector(".more").getAttribute("aria-controls"));
+for (const button of document.querySelectorAll(".results .more")) {
+  button.addEventListener("click", () => {
+    const detail = detailOf(button.closest("tr"));
+    detail.hidden = !detail.hidden;
+    button.setAttribute("aria-expanded", String(!detail.hidden));
+  });
+}
+
 // A click on a column's head sorts its table: numbers from high to low first, names from A to Z; empty cells last.
 for (const button of document.querySelectorAll(".results thead button")) {
   button.addEventListener("click", () => {
@@ -12,12 +36,14 @@ for (const button of document.querySelectorAll(".results thead button")) {
     const order = head.getAttribute("aria-sort") === first ? other : first;
     const sign = order === "ascending" ? 1 : -1;
     const key = (row) => row.children[column].dataset.sort ?? "";
-    const rows = [...table.tBodies[0].rows].sort((a, b) => {
+    const body = table.tBodies[0];
+    const rows = [...body.rows].filter((row) => !row.classList.contains("detail")).sort((a, b) => {
       const [x, y] = [key(a), key(b)];
       if (x === "" || y === "") return (x === "") - (y === "");
       return sign * (numeric ? Number(x) - Number(y) : x.localeCompare(y));
     });
-    table.tBodies[0].append(...rows);
+    // What a row holds when it is expanded goes with it.
+    body.append(...rows.flatMap((row) => [row, detailOf(row)]));
     for (const cell of head.parentElement.children) cell.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", order);
   });

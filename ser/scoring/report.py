@@ -1,4 +1,4 @@
-"""RESULTS.md, results.csv and report.html of a benchmark: one page, no network, nothing but scores.json."""
+"""RESULTS.md, scores.jsonl, results.csv, report.html of a benchmark: from scores.json alone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from markupsafe import Markup
 
 from ser.core import page
 from ser.core.files import write_text
-from ser.scoring import plots
+from ser.scoring import plots, published
 from ser.scoring.benchmark import EMOTION, Benchmark, Row, Table, read_benchmarks
+from ser.scoring.comparison.positions import KINDS
+from ser.scoring.figures import inline, series_class
 from ser.scoring.quoted import read_quotations
-from ser.scoring.schema import Classification, Fit, Grouping, Scores, Value
+from ser.scoring.schema import Classification, Grouping, Scores, Value
+from ser.scoring.sections import cost
+from ser.scoring.sections.calibration import calibrations, dumbbells
+from ser.scoring.sections.details import details
+from ser.scoring.sections.layers import layer_note, layer_rows, learned_layers
+from ser.scoring.sections.memory import Comparison, read_comparisons
 from ser.scoring.summary import group_notes
 from ser.scoring.table import (
     comma_separated,
@@ -34,7 +41,12 @@ FOREST_WIDTH, SPEAKERS_WIDTH = 250, 620
 
 
 def write_results(
-    folders: Sequence[Path], out: Path, title: str, command: str, quoted: Sequence[Path] = ()
+    folders: Sequence[Path],
+    out: Path,
+    title: str,
+    command: str,
+    quoted: Sequence[Path] = (),
+    comparisons: Sequence[Path] = (),
 ) -> tuple[str, list[Path]]:
     """Read experiments and write their tables and the report.
 
@@ -44,6 +56,7 @@ def write_results(
         title: heading of RESULTS.md and of the report.
         command: what a reader types to make them again.
         quoted: files of published figures to stand under ours (``ser.scoring.quoted``).
+        comparisons: folders of ``ser benchmark compare``, for the report's gains by position.
 
     Returns:
         the tables for the terminal, and the files written.
@@ -54,8 +67,9 @@ def write_results(
     benchmarks = read_benchmarks(folders, read_quotations(quoted))
     texts = {
         "RESULTS.md": markdown(benchmarks, title, command),
+        published.FILE: published.published_text([e for each in benchmarks for e in each.experiments]),
         "results.csv": comma_separated(benchmarks),
-        "report.html": report(benchmarks, title, command),
+        "report.html": report(benchmarks, title, command, read_comparisons(comparisons)),
     }
     for name, text in texts.items():
         write_text(out / name, text)
@@ -178,8 +192,13 @@ def sections(benchmark: Benchmark) -> list[Section]:
     return [Section.of([table for table in benchmark.tables if table.task == task]) for task in tasks]
 
 
-def report(benchmarks: Sequence[Benchmark], title: str, command: str) -> str:
-    """report.html: style, script and pictures inside; every string of the data escaped."""
+def report(
+    benchmarks: Sequence[Benchmark], title: str, command: str, comparisons: Sequence[Comparison] = ()
+) -> str:
+    """report.html: style, script and pictures inside; every string of the data escaped.
+
+    A section whose data no experiment has is not there.
+    """
     helpers = dict(
         axis=_picture(plots.axis), interval_strip=_picture(plots.interval_strip),
         speaker_strip=_picture(plots.speaker_strip), layer_bars=_picture(plots.layer_bars),
@@ -189,7 +208,9 @@ def report(benchmarks: Sequence[Benchmark], title: str, command: str) -> str:
         layer_note=layer_note, confusion_rows=confusion_rows, parameters_cell=parameters_cell,
         speed_cell=speed_cell, training_cell=training_cell, shown=shown, with_interval=with_interval,
         counted=counted, row_of=row_of,
-        plain_fact=plain_fact,
+        plain_fact=plain_fact, details=details, layer_rows=layer_rows, cost_panels=cost.panels,
+        upstreams_of=cost.upstreams_of, series_class=series_class, inline=_picture(inline),
+        with_curves=with_curves, kinds=KINDS, calibrations=calibrations, dumbbells=_picture(dumbbells),
     )  # fmt: skip
     return page.render(
         PACKAGE,
@@ -198,6 +219,7 @@ def report(benchmarks: Sequence[Benchmark], title: str, command: str) -> str:
         title=title,
         command=command,
         benchmarks=benchmarks,
+        comparisons=comparisons,
         style=page.style(PACKAGE, "report.css"),
         script=Markup(page.resource(PACKAGE, "report.js")),
     )
@@ -216,21 +238,9 @@ def row_of(scores: Scores) -> Row:
     return Row(scores, EMOTION if scores.classification else next(iter(scores.attributes)))
 
 
-def learned_layers(benchmark: Benchmark) -> list[Scores]:
-    """Experiments whose upstream has more than one layer to choose from."""
-    return [
-        scores for scores in benchmark.experiments
-        if any(len(fit.layer_weights or []) > 1 for fit in scores.fits)
-    ]  # fmt: skip
-
-
-def layer_note(fits: Sequence[Fit]) -> str:
-    """What a bar is: a mean of learned weights, or how many folds chose the layer."""
-    table = [fit.layer_weights for fit in fits if fit.layer_weights]
-    chosen = all(max(weights) > 1 - 1e-6 for weights in table)
-    return f"share of {counted(len(table), 'fold')} that chose the layer" if chosen else (
-        f"learned weight, mean over {counted(len(table), 'fold')}; dots are folds"
-    )  # fmt: skip
+def with_curves(benchmark: Benchmark) -> list[Scores]:
+    """Experiments of which a fold has a learning curve."""
+    return [scores for scores in benchmark.experiments if any(fit.curve for fit in scores.fits)]
 
 
 def confusion_rows(part: Classification) -> list[tuple[str, list[tuple[int, float]]]]:

@@ -49,7 +49,7 @@ def test_page_nests_escapes_and_needs_no_network(sets):
     assert not {tag for tag, _ in nested.tags} & {"script", "link", "img", "iframe"}
     assert "&lt;b&gt;_03: 3 in train" in html and "<b>_03" not in html
     assert len(nested.ids) == len(set(nested.ids))
-    assert "1 error, 2 warnings" in html and "prefers-color-scheme: dark" in html
+    assert "1 error, 2 warnings" in html and "light-dark(" in html
     assert html.count('<article class="finding is-error">') == 1
 
 

@@ -57,10 +57,10 @@ def folders(tmp_path_factory):
     return made
 
 
-def test_three_files_written_and_the_same_twice(folders, tmp_path):
+def test_four_files_written_and_the_same_twice(folders, tmp_path):
     text, files = write_results(folders, tmp_path / "a", "Title", "cmd")
     _, again = write_results(folders[::-1], tmp_path / "b", "Title", "cmd")
-    assert [path.name for path in files] == ["RESULTS.md", "results.csv", "report.html"]
+    assert [path.name for path in files] == ["RESULTS.md", "scores.jsonl", "results.csv", "report.html"]
     assert [path.read_bytes() for path in files] == [path.read_bytes() for path in again]
     assert "Emotion, 7 classes" in text
 
@@ -80,12 +80,12 @@ def test_page_nests_needs_no_network_and_names_every_picture(folders):
 
 def test_both_colour_schemes_define_the_same_colours(folders):
     style = re.search(r"<style>(.*?)</style>", report(read_benchmarks(folders), "t", "c"), re.S).group(1)
-    light, dark = (
-        set(re.findall(r"(--[\w-]+):", block)) for block in re.findall(r":root \{(.*?)\}", style, re.S)
-    )
-    assert light == dark
-    used = set(re.findall(r"var\((--[\w-]+)", style)) - {"--share", "--tone", "--gain"}
-    assert used <= light
+    blocks = re.findall(r":root \{(.*?)\}", style, re.S)
+    colours = dict(re.findall(r"(--[\w-]+): (.*?);", " ".join(blocks)))
+    two = r"light-dark\(#[0-9a-f]{6}, #[0-9a-f]{6}\)"
+    assert [name for name, value in colours.items() if not re.fullmatch(two, value)] == []
+    used = set(re.findall(r"var\((--[\w-]+)", style)) - {"--share", "--tone", "--gain", "--mark"}
+    assert used <= set(colours)
 
 
 def test_hostile_strings_stay_strings(folders, tmp_path):
@@ -167,7 +167,7 @@ def test_layers_chosen_by_search_are_called_so():
         Fit(0, str(i), {}, 3, 1.0, 10, [float(layer == chosen) for layer in range(4)], [])
         for i, chosen in enumerate((2, 2, 1))
     ]
-    from ser.scoring.report import layer_note
+    from ser.scoring.sections.layers import layer_note
 
     assert layer_note(fits) == "share of 3 folds that chose the layer"
     assert "largest at layer 2: .667" in plots.layer_bars(fits)

@@ -143,7 +143,6 @@ stage_score() {
   each_hosted score_one
   each_experiment score_ablated
   each_hosted score_ablated
-  make_table
   each_experiment note_systems
   each_hosted note_systems
   for tag in ${features_of[@]+"${features_of[@]}"} ${host_tags[@]+"${host_tags[@]}"}; do
@@ -151,4 +150,5 @@ stage_score() {
       for i in "${!tests[@]}"; do compare_one "$tag" "${tests[i]}" "${parts[i]}" "$condition"; done
     done
   done
+  make_table # last: the report draws what the comparisons have found by position
 }

@@ -170,23 +170,28 @@ shown_command() { # the call that makes the table, for anyone: without this mach
 }
 
 make_table() { # of all that is scored
-  local scored quoted=()
+  local scored quoted=() compared=()
   if [[ -f conf/quoted.yaml ]]; then quoted=(--quoted conf/quoted.yaml); fi # published figures
   if [[ $dry_run == false ]] && ! compgen -G "exp/*/scores*.json" >/dev/null && compgen -G "exp/*/submission_*.csv" >/dev/null; then
     _stage_say "no table: the test sets have no labels. To be handed in: exp/*/submission_*.csv"
     return
   fi
+  if compgen -G "comparison/*/positions.csv" >/dev/null; then # of recipes for dialogues
+    mapfile -t compared < <(compgen -G "comparison/*/positions.csv" | sed 's#/[^/]*$##' | LC_ALL=C sort)
+  fi
   item table
   from score "exp/*/scores*.json"
   from train "exp/*/info.yaml"
   ((!${#quoted[@]})) || from 0 conf/quoted.yaml
+  ((!${#compared[@]})) || from score "comparison/*/positions.csv"
   setting title "$title"
   setting release "$release"
   promise RESULTS.md results.csv report.html
   if todo; then
     mapfile -t scored < <(compgen -G "exp/*/scores*.json" | sed 's#/[^/]*$##' | LC_ALL=C sort -u)
     work "run.sh --show" log/benchmark.log ser benchmark table "${scored[@]}" --out . \
-      --command "$(shown_command)" ${title:+--title "$title"} ${quoted[@]+"${quoted[@]}"}
+      --command "$(shown_command)" ${title:+--title "$title"} ${quoted[@]+"${quoted[@]}"} \
+      ${compared[@]:+--comparisons "${compared[@]}"}
     item_end
   fi
 }

@@ -46,7 +46,7 @@ def _apart(part: Compared) -> list[Panel]:
     series, note = [_values(each) for each in curves], f"{part.metric}, {part.task.title}"
     scale = [value for each in series for point in each if point is not None for value in point]
     return [
-        lines(row.system, note, KINDS[kind], part.metric, _ticks(curves), [series[0], own], also=scale)
+        lines(row.system, note, KINDS[kind], part.metric, _ticks(curves), [series[0], own], holds=scale)
         for row, own in list(zip(part.rows, series, strict=True))[1:]
     ]
 
