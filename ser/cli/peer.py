@@ -27,7 +27,7 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--train-data",
         type=Path,
-        help="with test sets: the corpus's training set, for the row to have the protocol of those trained on it",
+        help="with test sets: the corpus's training set, which tells the protocol of the table",
     )
     parser.add_argument("--mapping", type=Path, help="which names mean the same; see docs/cross_corpus.md")
     parser.add_argument("--window", type=float, help="seconds heard at once; longer audio is cut. Default 30")

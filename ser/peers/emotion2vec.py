@@ -163,7 +163,9 @@ def positive(settings: Settings, key: str) -> int:
 
 
 def parse_spec(spec: str, settings: Settings) -> list[tuple[int, int, int]]:
-    """The front end as fairseq writes it: lists of (channels, kernel, stride), added and multiplied; never run.
+    """The front end as fairseq writes it: lists of (channels, kernel, stride), added and multiplied.
+
+    The text is read, never run.
 
     Raises:
         UserError: it is anything else.

@@ -10,8 +10,8 @@ Learnt tokens are put before the frames, all is normalised, and blocks follow, w
     x <- LN(x + attention(x)),   x <- LN(x + W_2 GELU(W_1 x))
 
 Attention has a bias for distance (ALiBi, Press et al. 2022, here symmetric): minus s_h |i - j| times a learnt
-scale of the head, at least 0; nothing to and from the tokens. Written from the papers, the release's config.yaml,
-the names and shapes of its tensors, and how FunASR runs it.
+scale of the head, at least 0; nothing to and from the tokens. Written from the papers, the release's
+config.yaml, the names and shapes of its tensors, and what FunASR computes.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Emotion2vecEncoder(Upstream):
         return states, frames
 
     def position(self, x: Tensor, frames: Tensor) -> Tensor:
-        """Position embedding of ``x (B, F, D)``; beyond ``frames`` every convolution meets zeros, as past an end."""
+        """Position embedding of ``x (B, F, D)``; beyond ``frames`` convolutions meet zeros, as past an end."""
         for convolution in self.positions:
             x = convolution(x.transpose(1, 2)).transpose(1, 2)
             x = zero_beyond(F.gelu(F.layer_norm(x, x.shape[-1:])), frames)

@@ -122,7 +122,9 @@ def divide(sets: dict[str, DataDir], train_data: Path | None) -> tuple[list[Fold
         return fixed_sets(first, None, sets), OWN_PROTOCOL
     train = DataDir.load(train_data)
     if train.labels.corpus != first.labels.corpus:
-        raise UserError("--train-data is of another corpus", file=train.path, value=train.labels.corpus)
+        raise UserError(
+            "--train-data is of another corpus than the test sets", file=train.path, value=train.labels.corpus
+        )
     folds = fixed_sets(train, None, sets)
     speaker_of = {u: s for data in (train, *sets.values()) for u, s in data.utt2spk.items()}
     return folds, describe(folds, speaker_of, ValidationConfig())

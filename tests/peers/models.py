@@ -136,10 +136,16 @@ def save_emotion2vec(folder: Path, tokens=TOKENS, prefix: str = "d2v_model.", he
     state[f"{audio}alibi_scale"] = 1 + draw(1, 1, heads, 1, 1)
     state[f"{audio}alibi_scale"][0, 0, 1] = -0.2  # counts as 0
     state |= {f"{audio}context_encoder.norm.{name}": 1 + draw(dim) for name in ("weight", "bias")}
-    rows = [f"{audio}context_encoder.blocks.{i}." for i in range(prenet)] + [f"blocks.{i}." for i in range(depth)]
+    rows = [f"{audio}context_encoder.blocks.{i}." for i in range(prenet)] + [
+        f"blocks.{i}." for i in range(depth)
+    ]
     for row in rows:
-        state |= linear(generator, f"{row}attn.qkv", 3 * dim, dim) | linear(generator, f"{row}attn.proj", dim, dim)
-        state |= linear(generator, f"{row}mlp.fc1", 2 * dim, dim) | linear(generator, f"{row}mlp.fc2", dim, 2 * dim)
+        state |= linear(generator, f"{row}attn.qkv", 3 * dim, dim) | linear(
+            generator, f"{row}attn.proj", dim, dim
+        )
+        state |= linear(generator, f"{row}mlp.fc1", 2 * dim, dim) | linear(
+            generator, f"{row}mlp.fc2", dim, 2 * dim
+        )
         for norm in ("norm1", "norm2"):
             state |= {f"{row}{norm}.weight": 1 + draw(dim), f"{row}{norm}.bias": draw(dim)}
     state = {prefix + name: value for name, value in state.items()}
