@@ -141,13 +141,28 @@ def read_sizes(settings: Settings) -> tuple[Emotion2vecSizes, int]:
         positions=positions,
         position_kernel=kernel,
         position_groups=positive(settings, f"{audio}conv_pos_groups"),
-        epsilon=float(settings.get(f"{model}norm_eps", (int, float, str))),
+        epsilon=small(settings, f"{model}norm_eps"),
     )
     if kernel % 2 == 0 or dim % sizes.position_groups:
         raise UserError(
             "a position embedding of an even kernel, or uneven groups", file=settings.path, value=kernel
         )
     return sizes, prenet
+
+
+def small(settings: Settings, key: str) -> float:
+    """A number above 0; YAML takes ``1e-05``, which has no dot, for a word.
+
+    Raises:
+        UserError: it is none.
+    """
+    value = settings.get(key, (int, float, str))
+    try:
+        if 0 < (number := float(value)) < 1:
+            return number
+    except ValueError:
+        pass
+    raise UserError(f"{key} must be above 0 and small", file=settings.path, value=value)
 
 
 def positive(settings: Settings, key: str) -> int:
@@ -192,7 +207,7 @@ def parse_spec(spec: str, settings: Settings) -> list[tuple[int, int, int]]:
 
     try:
         layers = value(ast.parse(spec.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, TypeError, RecursionError) as error:
+    except (SyntaxError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(
             "feature_encoder_spec is no list of convolutions", file=settings.path, value=error
         ) from None

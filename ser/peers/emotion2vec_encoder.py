@@ -109,7 +109,7 @@ class Emotion2vecEncoder(Upstream):
         return states, frames
 
     def position(self, x: Tensor, frames: Tensor) -> Tensor:
-        """Position embedding of ``x (B, F, D)``; beyond ``frames`` convolutions meet zeros, as past an end."""
+        """Positions of ``x (B, F, D)``; beyond ``frames`` they meet zeros, as past its end."""
         for convolution in self.positions:
             x = convolution(x.transpose(1, 2)).transpose(1, 2)
             x = zero_beyond(F.gelu(F.layer_norm(x, x.shape[-1:])), frames)

@@ -12,12 +12,13 @@ There is no model and no fit.json: nothing was trained here.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ser.core.config import to_plain
 from ser.core.environment import describe as describe_environment
@@ -154,7 +155,7 @@ def describe_peer(
             "frame_rate": info["frame_rate"], "layers": info["num_layers"], "dim": info["dim"],
             "parameters": peer.num_parameters, "precision": "float32", "context": info["context"],
         },
-        "timing": next(iter(heard.values())).timing,
+        "timing": speed(heard.values()),
         "transductive": False,
         "peer": {
             "licence": config.licence, "source": config.source, "trained_on": config.trained_on,
@@ -162,6 +163,15 @@ def describe_peer(
             "longer_than_window": {name: len(own.windowed) for name, own in heard.items()},
             "mapping": columns.record(),
         },
+    }  # fmt: skip
+
+
+def speed(heard: Collection[Heard]) -> dict[str, Any]:
+    """Seconds of audio and of work over all sets, as timing.json of ``ser extract`` has them."""
+    audio, wall = (sum(getattr(own, name) for own in heard) for name in ("audio_seconds", "wall_seconds"))
+    return {
+        "audio_seconds": round(audio, 3), "wall_seconds": round(wall, 3),
+        "times_real_time": round(audio / max(wall, 1e-9), 2), "jobs": 1, "threads": torch.get_num_threads(),
     }  # fmt: skip
 
 

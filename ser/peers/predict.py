@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -34,12 +33,14 @@ class Heard:
     Args:
         outputs: utterance -> ``(K + A,)``, all of the data directory's.
         windowed: utterances that were longer than a window.
-        timing: seconds of audio and of work, as ``ser extract`` has them.
+        audio_seconds: heard.
+        wall_seconds: that it took, reading included.
     """
 
     outputs: dict[str, np.ndarray]
     windowed: list[str]
-    timing: dict[str, Any]
+    audio_seconds: float
+    wall_seconds: float
 
 
 def hear(peer: Peer, data: DataDir, window: float, allow_pipes: bool = False) -> Heard:
@@ -82,12 +83,8 @@ def hear(peer: Peer, data: DataDir, window: float, allow_pipes: bool = False) ->
             progress.advance(batch.seconds)
             release_memory()
     wall = time.perf_counter() - start
-    audio = samples / reader.rate
-    timing = {
-        "audio_seconds": round(audio, 3), "wall_seconds": round(wall, 3),
-        "times_real_time": round(audio / max(wall, 1e-9), 2), "jobs": 1, "threads": torch.get_num_threads(),
-    }  # fmt: skip
-    return Heard({name: outputs[name] for name in data.utterances}, sorted(windowed), timing)
+    in_order = {name: outputs[name] for name in data.utterances}
+    return Heard(in_order, sorted(windowed), samples / reader.rate, wall)
 
 
 def hear_waves(

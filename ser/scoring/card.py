@@ -40,8 +40,8 @@ def make_card(experiment: Path, scored: Mapping[Path, Scores], data: DataDir | N
         data: a data directory that is in memory already.
 
     Returns:
-        None when nothing is scored, for a peer (``ser peer``), and when a README.md is there that somebody else
-        has written.
+        None when nothing is scored, for a peer (``ser peer``), and when a README.md is there that somebody
+        else has written.
 
     Raises:
         UserError: for a configuration that is none.

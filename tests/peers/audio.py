@@ -15,7 +15,7 @@ SECONDS = (0.4, 0.7, 1.3)
 
 
 def make_audio(path: Path, rate: int | None = None, **others) -> DataDir:
-    """``tests.scoring.builder.make_data`` with a wav file for every utterance; ``rate`` for all, or three in turn."""
+    """``make_data`` with a wav file for every utterance: at ``rate`` Hz, or at three rates in turn."""
     data = make_data(path, **others)
     generator, wavs = np.random.default_rng(0), {}
     folder = path.parent / f"{path.name}_wav"

@@ -24,7 +24,8 @@ TOKENS = (
     "吃惊/surprised", "<unk>",
 )  # fmt: skip
 TOKENS_SEED = (
-    "生气/angry", "unuse_0", "unuse_1", "开心/happy", "中立/neutral", "unuse_2", "难过/sad", "unuse_3", "<unk>"
+    "生气/angry", "unuse_0", "unuse_1", "开心/happy", "中立/neutral", "unuse_2", "难过/sad", "unuse_3",
+    "<unk>",
 )  # fmt: skip
 MEAN, DEVIATION = -8.278621631819787e-05, 0.08485510250851999  # of the published config.json
 
@@ -98,7 +99,8 @@ def save_odyssey(folder: Path, labels=ODYSSEY_CLASSES, hidden_layers: int = 1) -
     settings = {
         "architectures": ["SERModel"], "model_type": "ser", "sampling_rate": 16000, "hidden_size": 32,
         "num_hidden_layers": 3, "num_attention_heads": 4, "num_classes": len(labels),
-        "classifier_hidden_layers": hidden_layers, "classifier_dropout_prob": 0.5, "mean": MEAN, "std": DEVIATION,
+        "classifier_hidden_layers": hidden_layers, "classifier_dropout_prob": 0.5,
+        "mean": MEAN, "std": DEVIATION,
         "ssl_type": "microsoft/wavlm-large", "id2label": {str(i): name for i, name in enumerate(labels)},
         "auto_map": {"AutoModelForAudioClassification": "pipeline_utils.SERModel"},
     }  # fmt: skip
@@ -160,7 +162,8 @@ def save_emotion2vec(folder: Path, tokens=TOKENS, prefix: str = "d2v_model.", he
             "modalities": {"audio": {
                 "prenet_depth": prenet, "num_extra_tokens": tokens_before, "use_alibi_encoder": True,
                 "learned_alibi": False, "learned_alibi_scale": True, "learned_alibi_scale_per_head": True,
-                "learned_alibi_scale_per_layer": False, "num_alibi_heads": heads, "extractor_mode": "layer_norm",
+                "learned_alibi_scale_per_layer": False, "num_alibi_heads": heads,
+                "extractor_mode": "layer_norm",
                 "feature_encoder_spec": "[(16, 10, 5)] + [(16, 3, 2)] * 4 + [(16,2,2)] + [(16,2,2)]",
                 "conv_pos_width": 17, "conv_pos_groups": 4, "conv_pos_depth": 3, "conv_pos_pre_ln": False,
             }},

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ser.cli import benchmark, peer, score
-from ser.core.files import read_yaml
+from ser.core.files import read_yaml, write_yaml
 from ser.data.arks import ArkReader
 from ser.data.audio import AudioReader
 from ser.data.datadir import DataDir
@@ -32,6 +32,9 @@ def test_a_row_like_any_other(corpus, peer_folder, peer_of, tmp_path, capsys):
     peer.main([name, "--model", str(peer_folder(name)), "--data", str(corpus.path), "--exp", str(exp),
                "--device", "cpu"])  # fmt: skip
     linear = make_experiment(tmp_path / "exp" / "linear", corpus, System("linear"))
+    # As ser train words it (below), where the builder has words of its own.
+    words = {"protocol": "leave-one-speaker-out, 3 folds"}
+    write_yaml(linear / "info.yaml", read_yaml(linear / "info.yaml") | words)
     for each in (exp, linear):
         score.main([str(each), "--data", str(corpus.path), "--draws", "20"])
     assert not (exp / "README.md").exists()  # the model card is its publisher's
@@ -116,5 +119,9 @@ def test_protocol_words_are_those_of_training(corpus):
 
     data = DataDir.load(corpus.path)
     folds, protocol = divide({"test": data}, None)
-    assert protocol == describe(cross_validation(data), data.utt2spk, ValidationConfig())
+    assert (
+        protocol
+        == "leave-one-speaker-out, 3 folds"
+        == describe(cross_validation(data), data.utt2spk, ValidationConfig())
+    )
     assert [fold.name for fold in folds] == ["03", "04", "05"]

@@ -19,6 +19,8 @@ from ser.peers.files import PeerFiles, Settings
 from tests.cli.refused import said
 from tests.peers.audio import make_audio
 
+REST = "name: x\nlicence: l\nsource: s\ntrained_on: t\n"
+
 
 @pytest.fixture
 def copy_of(peer_folder, tmp_path):
@@ -99,13 +101,23 @@ def test_settings_of_another_architecture(copy_of):
     for key, value, words in (
         ("layer_norm_first", True, "layer_norm_first is not False"), ("depth", 2, "more blocks than the 2"),
         ("depth", 4, "blocks.3."), ("embed_dim", "wide", "embed_dim"), ("num_heads", 5, "no multiple"),
+        ("norm_eps", "small", "norm_eps"),
     ):  # fmt: skip
         path.write_text(yaml.safe_dump(whole | {"model_conf": whole["model_conf"] | {key: value}}))
         assert words in refused("emotion2vec-plus-base", folder), key
 
 
 @pytest.mark.parametrize(
-    "spec", ["__import__('os').system('x')", "[(1, 2)]", "[(16, 10, 5)] * 99", "[]", "(", "[x]"]
+    "spec",
+    [
+        "__import__('os').system('x')",
+        "[(1, 2)]",
+        "[(16, 10, 5)] * 99",
+        "[]",
+        "(",
+        "[x]",
+        "[(1, 2, 3)] * 1e999",
+    ],
 )
 def test_a_front_end_that_is_no_list_of_convolutions(spec, tmp_path):
     with pytest.raises(UserError, match="feature_encoder_spec"):
@@ -120,10 +132,10 @@ def test_no_such_folder_never_asks_the_network(where):
 
 @pytest.mark.parametrize(("content", "words"), [
     ("- a\n", "not a mapping"), ("name: x\n", "family"), ("nmae: x\n", "nmae"),
-    ("name: x\nfamily: hubert\nmodel: m\nlicence: l\nsource: s\ntrained_on: t\n", "hubert"),
-    ("name: x\nfamily: odyssey\nmodel: m\nlicence: l\nsource: s\ntrained_on: t\nwindow: 0\n", "window"),
-    ("name: x\nfamily: odyssey\nmodel: m\nlicence: l\nsource: s\ntrained_on: t\nranges: {a: [1, 0]}\n", "ranges.a"),
-    ("name: x\nfamily: odyssey\nmodel: ''\nlicence: l\nsource: s\ntrained_on: t\n", "model is empty"),
+    (f"{REST}family: hubert\nmodel: m\n", "hubert"),
+    (f"{REST}family: odyssey\nmodel: ''\n", "model is empty"),
+    (f"{REST}family: odyssey\nmodel: m\nwindow: 0\n", "window"),
+    (f"{REST}family: odyssey\nmodel: m\nranges: {{a: [1, 0]}}\n", "ranges.a"),
 ])  # fmt: skip
 def test_a_configuration_that_is_none(tmp_path, content, words):
     path = tmp_path / "own.yaml"
