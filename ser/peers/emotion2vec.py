@@ -72,7 +72,7 @@ def load_emotion2vec(config: PeerConfig) -> Emotion2vec:
     files = PeerFiles(config.model, weights=(SAFE, "model.pt"))
     settings = files.settings("config.yaml")
     tokens = files.path("tokens.txt")
-    names = [class_of(line) for line in tokens.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [class_of(line) for line in files.lines(tokens.name)]
     rows = [row for row, name in enumerate(names) if not name.startswith(UNUSED)]
     classes, attributes = split_outputs([names[row] for row in rows], config, tokens)
     if attributes or len(classes) < 2:

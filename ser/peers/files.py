@@ -64,6 +64,18 @@ class PeerFiles:
         assert found is not None
         return found
 
+    def lines(self, name: str) -> list[str]:
+        """The lines of a text that are not blank.
+
+        Raises:
+            UserError: it is missing, or no UTF-8.
+        """
+        path = self.path(name)
+        try:
+            return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        except UnicodeDecodeError as error:
+            raise UserError("not UTF-8", file=path, value=error.reason) from None
+
     def settings(self, name: str) -> Settings:
         """The mapping in a JSON or YAML file.
 
