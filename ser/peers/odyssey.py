@@ -30,7 +30,7 @@ RATE = 16000
 STRIDES = (5, 2, 2, 2, 2, 2, 2)  # WavLM's; no tensor has them
 MAX_DISTANCE = 800  # of relative positions, in frames: WavLM's
 DEVIATION_EPSILON, VARIANCE_FLOOR = 1e-6, 1e-5
-# Of pre-training: no hidden state depends on it.
+# Of pre-training: no hidden state depends on it, and it is set to 0.
 UNUSED = "masked_spec_embed"
 
 
@@ -127,7 +127,7 @@ def load_wavlm(files: PeerFiles, settings: Settings, name: str) -> Wav2Vec2Upstr
             tensors.get(f"ssl_model.{key}", parameter.shape)
     if left_over := sorted(own.keys() - model.state_dict().keys()):
         raise UserError("weights of another WavLM", file=tensors.path, value=f"ssl_model.{left_over[0]}")
-    model.load_state_dict(own, strict=False)
+    model.load_state_dict(own | {UNUSED: torch.zeros(sizes["hidden_size"])}, strict=False)
     info = UpstreamInfo(
         name=name, tag=tag_of(f"hf:{name}"), family="wavlm", sample_rate=RATE,
         frame_rate=RATE / hop_of(model.feature_extractor.conv_layers),

@@ -82,8 +82,9 @@ def test_random_states_are_left_alone(peer_folder):
     from ser.peers.base import load_peer
     from ser.peers.config import read_config
 
+    config = read_config("odyssey-categorical", model=str(peer_folder("odyssey-categorical")))
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    load_peer(read_config("odyssey-categorical", model=str(peer_folder("odyssey-categorical"))), "cpu")
+    load_peer(config, "cpu")
     assert torch.equal(torch.rand(2), expected)
