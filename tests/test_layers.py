@@ -8,7 +8,7 @@ import pytest
 # From the ground up. A package may import itself and whatever stands before it.
 LAYERS = [
     *("core", "metrics", "data", "corpora", "lint", "upstream", "text", "features", "engine", "papt"),
-    *("downstream", "personalise", "fusion", "memory", "scoring", "cli"),
+    *("downstream", "personalise", "fusion", "memory", "scoring", "peers", "cli"),
 ]
 # Narrower than the order alone: scoring reads files, and knows nothing of training. Of the corpora it
 # reads what they say of themselves (ser.corpora.base), for the model card.

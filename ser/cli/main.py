@@ -23,6 +23,7 @@ VERBS = {
     "train": "features -> trained experiment (folds, seeds, learning-rate sweep)",
     "finetune": "audio -> trained experiment, encoder and head together (folds, seeds)",
     "predict": "trained experiment -> predictions and utterance vectors; audio of one's own -> labels",
+    "peer": "published recogniser of another group -> its predictions, a row like any other",
     "score": "predictions -> scores.json with intervals over speakers; --model: on another corpus",
     "adapt": "trained experiment -> models adapted to the test speakers by similar training speakers",
     "calibrate": "predictions -> predictions with similar speakers' label distribution (PLDC)",

@@ -40,7 +40,8 @@ def make_card(experiment: Path, scored: Mapping[Path, Scores], data: DataDir | N
         data: a data directory that is in memory already.
 
     Returns:
-        None when nothing is scored, or when a README.md is there that somebody else has written.
+        None when nothing is scored, for a peer (``ser peer``), and when a README.md is there that somebody
+        else has written.
 
     Raises:
         UserError: for a configuration that is none.
@@ -48,6 +49,9 @@ def make_card(experiment: Path, scored: Mapping[Path, Scores], data: DataDir | N
     path = experiment / CARD
     if path.is_file() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
         logger.info("%s is not ours: no model card written", path)
+        return None
+    if any("peer" in scores.info for scores in scored.values()):
+        logger.info("%s was not trained here: its model card is its publisher's", experiment)
         return None
     facts = gather(experiment, scored, data)
     return None if facts is None else render(facts)
