@@ -64,7 +64,7 @@ def train_ours(config: TrainConfig, data: Path, feats: Path, exp: Path, seed: in
     sources, experiment = Sources(data, feats), Experiment(exp)
     train_experiment(config, sources, experiment, seed)
     ground = survey(config, sources)
-    predictor, classes = FeaturePredictor(config, sources, ground.sets), ground.data.classes_of
+    predictor, classes = FeaturePredictor(config, sources, ground.sets), ground.data.classes_of()
     found = []
     for fold in ground.folds:
         predictor.load(experiment.fold_dir(seed, fold.name) / "model.safetensors")
@@ -79,7 +79,7 @@ def train_theirs(config: TrainConfig, data: Path, feats: Path, seed: int) -> lis
     ground = survey(config, Sources(data, feats))
     frames = load_frames(feats, ground.data.utterances)
     layers, dim = next(iter(frames.values())).shape[1:]
-    classes = {u: ground.task.classes.index(c) for u, c in ground.data.classes_of.items()}
+    classes = {u: ground.task.classes.index(c) for u, c in ground.data.classes_of().items()}
     found = []
     for fold in ground.folds:
         fold_seed = derive_seed(seed, "fold", fold.name)
