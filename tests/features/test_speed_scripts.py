@@ -48,7 +48,7 @@ def test_both_sides_have_the_same_model(script, tmp_path, shape, entry):
     if shape == "tiny":
         assert apart < 1e-5
     elif entry == "hubert_local":  # the other's last state lacks the closing norm under transformers 5
-        # fairseq's normalisation of waveforms adds 1e-5 to the variance, which is .01 here, transformers' 1e-7.
+        # fairseq adds 1e-5 to a waveform's variance, which is .01 here, transformers 1e-7.
         assert apart < 1e-3
     if shape == "tiny":  # GroupNorm over the padding
         assert found["S3PRL, batches of 4"] > 0.05
