@@ -113,7 +113,7 @@ def kind_of(action: argparse.Action) -> str:
 
 
 def type_name(hint: Any) -> str:
-    """A type as a reader writes its values, the same in every Python: ``int`` or ``weighted``, no ``Union``."""
+    """A type as a reader writes its values, the same in every Python: ``int`` or ``weighted``."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return " ".join(code(str(choice)) for choice in parts)
@@ -145,9 +145,8 @@ def table(actions: list[argparse.Action]) -> list[str]:
     for action in actions:
         names = [name for name in action.option_strings if not name.endswith("+")] or [action.dest]
         shown = ", ".join(code(name) for name in names)
-        rows.append(
-            f"| {shown} | {kind_of(action)} | {default_of(action)} | {prose(action.help or '').removesuffix('.')} |"
-        )
+        said = prose(action.help or "").removesuffix(".")
+        rows.append(f"| {shown} | {kind_of(action)} | {default_of(action)} | {said} |")
     return rows
 
 
@@ -208,13 +207,13 @@ def index_page() -> str:
     lines += ["", "Scripts (`run.sh`, `utils/`, `tools/`): [scripts](scripts.md).", ""]
     lines += [
         "A verb with `--config FILE` takes its options from YAML, too: `--task.emotion false` is",
-        "`task: {emotion: false}`. The command line counts over the file, an unknown option is refused with the",
-        "nearest known name, and `--print_config` prints what holds.",
+        "`task: {emotion: false}`. The command line counts over the file, an unknown option is refused with",
+        "the nearest known name, and `--print_config` prints what holds.",
         "",
         "| exit code | what has happened |",
         "|---|---|",
         "| 0 | all is done |",
-        "| 1 | the system's failure (full disk, no permission), or a check that did not pass (`ser extract --probe`) |",
+        "| 1 | the system's failure (full disk, no permission); batches that are not exact (`--probe`) |",
         "| 2 | a mistake that the caller can mend, in one line; nothing is half written |",
         "| 130 | interrupted |",
         "",
