@@ -80,7 +80,8 @@ def options_of(parser: Parser) -> Iterator[tuple[str, list[argparse.Action]]]:
             if action.default != argparse.SUPPRESS and action.help != argparse.SUPPRESS
         ]
         if actions:
-            yield group.title or "", actions
+            title = {"positional arguments": "arguments"}.get(group.title or "", group.title or "")
+            yield title[:1].upper() + title[1:], actions
 
 
 def prose(text: str) -> str:

@@ -19,8 +19,7 @@ PAGES = {name: ROOT / "docs" / f"{name}.md" for name in ("new_upstream", "new_he
 def checkout(tmp_path: Path) -> Path:
     """The package and its tests, which a page may change."""
     for part in ("ser", "tests", "docs"):
-        ignore = shutil.ignore_patterns("__pycache__", "data", "exp")
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=ignore if part != "ser" else None)
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
