@@ -192,10 +192,10 @@ def scripts_page() -> str:
     for title, name in SCRIPTS.items():
         said, defaults = help_of(ROOT / name)
         lines += [f"## {title}", "", f"[{name}](../../{name})", "", "```text", said, "```", ""]
-        lines += ["| option | default |", "|---|---|"]
-        lines += [
-            f"| `--{option}` | {code(value) if value else ''} |" for option, value in defaults.items()
-        ] + [""]
+        set_ones = {option: value for option, value in defaults.items() if value}
+        if set_ones:
+            lines += ["| option | where it is not given |", "|---|---|"]
+            lines += [*(f"| `--{option}` | {code(value)} |" for option, value in set_ones.items()), ""]
     return "\n".join([*lines[:-1], ""])
 
 
