@@ -25,6 +25,7 @@ REQUIRES = [
     "soundfile>=0.13",
     "soxr>=0.5",
     "jsonargparse>=4.49,<5",
+    "docstring-parser>=0.16,<1",  # with it jsonargparse tells dataclasses' docstrings as help
     "audmetric>=1.2",
     "safetensors>=0.4",
     "jinja2>=3.1",

@@ -199,7 +199,7 @@ def _speakers(argv: list[str]) -> None:
     )
     parser.add_argument("--draws", type=int, default=3, help="divisions of speakers and utterances")
     parser.add_argument("--share", type=float, default=0.3, help="of a speaker's utterances to test on")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of divisions, training and bootstrap")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     options = parser.instantiate(parser.parse_args(argv))
     if len(options.data) != len(options.feats):

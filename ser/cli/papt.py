@@ -26,7 +26,7 @@ def make_parser() -> Parser:
     where.add_argument("--validation-data", default="", help="data directories of the validation loss")
     where.add_argument("--validation-units", default="", help="folders of their units")
     where.add_argument("--out", type=Path, required=True, help="folder of the experiment, exp/papt/<name>")
-    where.add_argument("--seed", type=int, default=0)
+    where.add_argument("--seed", type=int, default=0, help="of everything random: weights, batches, masks")
     where.add_argument("--restart", action="store_true", help="start over, whatever lies in --out")
     return parser
 

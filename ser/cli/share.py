@@ -41,7 +41,7 @@ def add_set_arguments(group: Any, features: bool) -> None:
 def add_share_arguments(parser: Parser) -> None:
     """The options ``--seed``, ``--fold``, ``--nj`` and ``--job``."""
     work = parser.add_argument_group("this call's share of the work")
-    work.add_argument("--seed", type=int, default=0)
+    work.add_argument("--seed", type=int, default=0, help="of everything random; its folder is seed<N>")
     work.add_argument("--fold", type=str, help="train this fold alone")
     work.add_argument("--nj", type=int, default=1, help="calls that share the folds")
     work.add_argument("--job", type=int, default=1, help="this call's number, from 1")

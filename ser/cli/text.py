@@ -35,8 +35,10 @@ def add_text_arguments(group: Any) -> None:
         group: of a parser.
     """
     group.add_argument("--text-feats", type=Path, help="embeddings of words (ser text), for text.fusion")
-    group.add_argument("--validation-text-feats", type=Path)
-    group.add_argument("--test-text-feats", type=list[Path], default=[])
+    group.add_argument("--validation-text-feats", type=Path, help="those of the validation set")
+    group.add_argument(
+        "--test-text-feats", type=list[Path], default=[], help="those of the test sets, in the same order"
+    )
 
 
 def text_arguments(options: Any) -> dict[str, Any]:

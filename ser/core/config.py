@@ -54,6 +54,10 @@ class Parser(jsonargparse.ArgumentParser):
                 raise
             raise UserError(complaint.what, file=file, hint=complaint.hint) from None
 
+    def format_help(self) -> str:
+        """The help, without the code marks of the docstrings that it is made of."""
+        return super().format_help().replace("``", "")
+
     def _takes(self, args: list[str], **kwargs: Any) -> bool:
         """Whether there is nothing to complain of in ``args``."""
         try:
