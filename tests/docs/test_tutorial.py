@@ -58,12 +58,6 @@ def test_the_page_shows_commands_and_what_they_print() -> None:
         assert language in ("sh", "text"), command
 
 
-def test_the_table_is_that_of_the_recipe(root: Path) -> None:
-    ((source, block),) = re.findall(r"<!-- from (\S+) -->\n(.*?)<!-- end -->", PAGE, flags=re.DOTALL)
-    rows = [line for line in block.splitlines() if line]
-    assert len(rows) == 4 and set(rows) <= set((root / source).read_text(encoding="utf-8").splitlines())
-
-
 def steps() -> list[tuple[str, str]]:
     """(language, text) of the page's blocks of code, in order."""
     return [(language, text) for _, language, text in FENCE.findall(PAGE)]
