@@ -6,7 +6,7 @@ but the utterance or systems that use the test speaker's other audio: never both
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,16 +34,33 @@ CONTEXTS = {"length": "utterance"}
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where a row is read from.
+
+    Attributes:
+        path: an experiment's folder, or a scores.json.
+        name: what it is to be called, instead of the experiment's name.
+        added: whether it is a colleague's file, of something that was not run here.
+    """
+
+    path: Path
+    name: str = ""
+    added: bool = False
+
+
+@dataclass(frozen=True)
 class Row:
     """A system in a table.
 
     Attributes:
         scores: everything that is known of it.
         task: ``emotion`` or an attribute.
+        added: whether it was not run here.
     """
 
     scores: Scores
     task: str
+    added: bool = False
 
     @property
     def part(self) -> Classification | Attribute:
@@ -75,6 +92,8 @@ class Row:
         words += map(str, self.scores.info.get("options") or [])
         if len(self.scores.seeds) > 1:
             words.append(f"mean of {counted(len(self.scores.seeds), 'seed')}")
+        if self.added:
+            words.append("scores handed in, not run here")
         return "; ".join(words)
 
     @property
@@ -184,11 +203,13 @@ class Benchmark:
         return protocol_of(self.experiments[0])
 
 
-def read_benchmarks(folders: Sequence[Path], quotations: Sequence[Quotation] = ()) -> list[Benchmark]:
+def read_benchmarks(
+    folders: Sequence[Path | Source], quotations: Sequence[Quotation] = ()
+) -> list[Benchmark]:
     """Read scores.json and scores_<set>.json of experiments, and group what can be compared.
 
     Args:
-        folders: experiments.
+        folders: experiments, or files of scores.
         quotations: published rows to stand under them.
 
     Raises:
@@ -198,17 +219,25 @@ def read_benchmarks(folders: Sequence[Path], quotations: Sequence[Quotation] = (
     if not folders:
         raise UserError("no experiments", hint="Name their folders: ser benchmark table exp/*")
     groups: dict[tuple[str, ...], list[Scores]] = {}
-    for folder in sorted(set(folders)):
-        for scores in read_scores(folder):
+    sources = {each if isinstance(each, Source) else Source(each) for each in folders}
+    added: set[int] = set()
+    for source in sorted(sources, key=lambda source: (source.path, source.name)):
+        for scores in read_scores(source.path):
+            scores.experiment = source.name or scores.experiment
+            if source.added:
+                added.add(id(scores))
             data = scores.data
             key = (data.corpus, data.release, data.set, protocol_of(scores))
             groups.setdefault(key, []).append(scores)
     if not groups:
-        raise UserError("nothing scored: these experiments hold submissions only", value=folders[0])
+        raise UserError(
+            "nothing scored: these experiments hold submissions only",
+            value=min(source.path for source in sources),
+        )
     for group in groups.values():
         for other in group[1:]:
             check_comparable(group[0], other)
-    benchmarks = [make_benchmark(groups[key], quotations) for key in sorted(groups)]
+    benchmarks = [make_benchmark(groups[key], quotations, added) for key in sorted(groups)]
     tables = [table for benchmark in benchmarks for table in benchmark.tables]
     placed = {id(row.system) for table in tables for row in table.quoted}
     for quotation in quotations:
@@ -220,11 +249,13 @@ def read_benchmarks(folders: Sequence[Path], quotations: Sequence[Quotation] = (
 
 
 def read_scores(folder: Path) -> list[Scores]:
-    """All scores of one experiment.
+    """All scores of one experiment, or those of one file.
 
     Raises:
         UserError: when there are none, with the stage that is missing.
     """
+    if folder.is_file():
+        return [Scores.read(folder)]
     if not folder.is_dir():
         raise UserError("no such experiment", file=folder)
     files = sorted(folder.glob("scores.json")) + sorted(folder.glob("scores_*.json"))
@@ -260,8 +291,14 @@ def check_comparable(one: Scores, other: Scores) -> None:
         raise UserError(f"{pair} have intervals from other draws", hint=hint)
 
 
-def make_benchmark(group: list[Scores], quotations: Sequence[Quotation] = ()) -> Benchmark:
-    """Sort comparable experiments into tables, with what was published under them."""
+def make_benchmark(
+    group: list[Scores], quotations: Sequence[Quotation] = (), added: Container[int] = ()
+) -> Benchmark:
+    """Sort comparable experiments into tables, with what was published under them.
+
+    Args:
+        added: ``id`` of those that were not run here.
+    """
     quoted = quoted_rows(quotations, group[0].data.corpus, group[0].data.set)
     group = sorted(group, key=lambda scores: scores.experiment)
     tasks = [EMOTION] if any(scores.classification for scores in group) else []
@@ -269,7 +306,7 @@ def make_benchmark(group: list[Scores], quotations: Sequence[Quotation] = ()) ->
     tables = []
     for task in tasks:
         rows = [
-            Row(scores, task) for scores in group
+            Row(scores, task, id(scores) in added) for scores in group
             if (scores.classification if task == EMOTION else task in scores.attributes)
         ]  # fmt: skip
         for transductive in (False, True):

@@ -1,4 +1,4 @@
-"""RESULTS.md, results.csv and report.html of a benchmark: one page, no network, nothing but scores.json."""
+"""RESULTS.md, results.csv, results.tex and report.html of a benchmark, out of nothing but scores.json."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from markupsafe import Markup
 from ser.core import page
 from ser.core.files import write_text
 from ser.scoring import plots
-from ser.scoring.benchmark import EMOTION, Benchmark, Row, Table, read_benchmarks
+from ser.scoring.benchmark import EMOTION, Benchmark, Row, Source, Table, read_benchmarks
+from ser.scoring.formats import latex
 from ser.scoring.quoted import read_quotations
 from ser.scoring.schema import Classification, Fit, Grouping, Scores, Value
+from ser.scoring.sheet import table_sheets
 from ser.scoring.summary import group_notes
 from ser.scoring.table import (
     comma_separated,
@@ -34,12 +36,12 @@ FOREST_WIDTH, SPEAKERS_WIDTH = 250, 620
 
 
 def write_results(
-    folders: Sequence[Path], out: Path, title: str, command: str, quoted: Sequence[Path] = ()
+    folders: Sequence[Path | Source], out: Path, title: str, command: str, quoted: Sequence[Path] = ()
 ) -> tuple[str, list[Path]]:
     """Read experiments and write their tables and the report.
 
     Args:
-        folders: experiments with scores.json.
+        folders: experiments with scores.json, or files of scores.
         out: folder to write to.
         title: heading of RESULTS.md and of the report.
         command: what a reader types to make them again.
@@ -55,6 +57,7 @@ def write_results(
     texts = {
         "RESULTS.md": markdown(benchmarks, title, command),
         "results.csv": comma_separated(benchmarks),
+        "results.tex": latex(table_sheets(benchmarks), title, command),
         "report.html": report(benchmarks, title, command),
     }
     for name, text in texts.items():

@@ -60,7 +60,7 @@ def folders(tmp_path_factory):
 def test_three_files_written_and_the_same_twice(folders, tmp_path):
     text, files = write_results(folders, tmp_path / "a", "Title", "cmd")
     _, again = write_results(folders[::-1], tmp_path / "b", "Title", "cmd")
-    assert [path.name for path in files] == ["RESULTS.md", "results.csv", "report.html"]
+    assert [path.name for path in files] == ["RESULTS.md", "results.csv", "results.tex", "report.html"]
     assert [path.read_bytes() for path in files] == [path.read_bytes() for path in again]
     assert "Emotion, 7 classes" in text
 
