@@ -35,8 +35,9 @@ die() { # message: a mistake that the user can mend
 }
 
 journal() { # state [reason [log]]: a fact on the item, for whoever set SER_JOURNAL
+  local reason=${2-}
   [[ -n ${SER_JOURNAL-} ]] || return 0
-  printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$_stage_name" "$_item" "${2//[$'\n\t']/ }" "${3-}" >>"$SER_JOURNAL"
+  printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$_stage_name" "$_item" "${reason//[$'\n\t']/ }" "${3-}" >>"$SER_JOURNAL"
 }
 
 list_stages() {

@@ -61,7 +61,11 @@ def main(argv: list[str]) -> None:
     if options.dry_run:
         return
     print(flush=True)
-    outcomes = run_plan(plan, tell)
+    try:
+        outcomes = run_plan(plan, tell)
+    except (SystemExit, KeyboardInterrupt):
+        print(f"ser: stopped; the same command goes on: {shown_command(['run', *argv])}", file=sys.stderr)
+        raise
     done = {each.task.cell for each in outcomes if each.task.cell and each.state in (DONE, SKIPPED)}
     try:
         if done:
