@@ -30,12 +30,17 @@ def markdown_sheets(sheets: Sequence[Sheet], title: str, command: str) -> str:
         lines.append("| " + " | ".join(map(escaped, (*sheet.heads, *sheet.columns))) + " |")
         lines.append("|" + "---|" * len(sheet.heads) + "---:|" * len(sheet.columns))
         for line in sheet.lines:
-            cells = map(escaped, (*marked_heads(line), *map(str, line.entries)))
+            cells = map(_markdown_cell, (*marked_heads(line), *map(str, line.entries)))
             if line.kind == QUOTED:
                 cells = (f"*{cell}*" if cell != NOTHING else cell for cell in cells)
             lines.append("| " + " | ".join(cells) + " |")
         lines += ["", *(f"- {escaped(note)}" for note in sheet.notes)]
     return "\n".join(lines) + "\n"
+
+
+def _markdown_cell(text: str) -> str:
+    """A cell whose text sets nothing in italics or bold by itself."""
+    return escaped(text).replace("*", "\\*")
 
 
 def latex(sheets: Sequence[Sheet], title: str, command: str) -> str:
