@@ -140,6 +140,8 @@ def make_plan(grid: Grid, only: Sequence[str] = ()) -> Plan:
     for part, cells in chosen.items():
         if cells:
             for task in _tasks(part, cells, _facts(part, grid), grid):
+                if task.cell and not task.facts:  # no fact is no evidence that it is done
+                    raise UserError("the recipe's dry run does not speak of this cell", value=task.name)
                 tasks.setdefault(task.name, task)
     needed: set[str] = set()
     for task in tasks.values():  # those that come first stand first
