@@ -8,12 +8,14 @@ import pytest
 # From the ground up. A package may import itself and whatever stands before it.
 LAYERS = [
     *("core", "metrics", "data", "corpora", "lint", "upstream", "text", "features", "engine", "papt"),
-    *("downstream", "personalise", "fusion", "memory", "scoring", "peers", "cli"),
+    *("downstream", "personalise", "fusion", "memory", "scoring", "peers", "benchmark", "cli"),
 ]
 # Narrower than the order alone: scoring reads files, and knows nothing of training. Of the corpora it
 # reads what they say of themselves (ser.corpora.base), for the model card.
 FORBIDDEN = {
     "scoring": {"upstream", "features", "engine", "papt", "downstream", "personalise", "fusion", "memory"},
+    # A benchmark calls recipes and reads what they leave; of upstreams it knows their names.
+    "benchmark": {"features", "engine", "papt", "downstream", "personalise", "fusion", "memory"},
     "metrics": {"core"},
     "engine": {"corpora", "upstream", "features"},
 }

@@ -18,6 +18,9 @@
 # The engine sets force and dry_run (true or false), stage_names and stage_whats (by number), off
 # (" 4 5 ": the stages of later releases) and unused (the same: those that a recipe does not switch on).
 
+# Who calls a recipe from a program sets SER_JOURNAL to a file: it gets a line a fact, tabs between state, stage, item,
+# reason, log. States: done, todo, outdated, waiting (for another stage), no-corpus, finished, failed.
+
 # shellcheck source=likely_cause.sh
 . "$(dirname "${BASH_SOURCE[0]}")/likely_cause.sh"
 stage_names=() stage_whats=() off="" unused=""
@@ -29,6 +32,12 @@ say() { printf '%s\n' "$*"; }
 die() { # message: a mistake that the user can mend
   printf '%s: error: %s\n' "${PROGRAM:-${0##*/}}" "$*" >&2
   exit 2
+}
+
+journal() { # state [reason [log]]: a fact on the item, for whoever set SER_JOURNAL
+  local reason=${2-}
+  [[ -n ${SER_JOURNAL-} ]] || return 0
+  printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$_stage_name" "$_item" "${reason//[$'\n\t']/ }" "${3-}" >>"$SER_JOURNAL"
 }
 
 list_stages() {
@@ -147,6 +156,7 @@ todo() { # whether the item is to be done; notes its inputs as they are now
   if ((${#_absent[@]})); then
     [[ $dry_run == false || ${_absent[0]} == "0 "* ]] && die "$(_lacks "${_absent[0]}")"
     _stage_say "$_item: to do, after stage ${_absent[0]%% *}"
+    journal waiting "after stage ${_absent[0]%% *}"
     _any_todo=$_stage
     return 0
   fi
@@ -159,10 +169,14 @@ todo() { # whether the item is to be done; notes its inputs as they are now
   reason=$("${_marks[@]}" check "$_mark" "${options[@]}" ${_named[@]+"${_named[@]}"}) || code=$?
   case $code in
     0)
+      journal "done"
       if [[ $_stage_shown == true ]]; then say "    $_item: up to date"; else _stage_held+=("$_item: up to date"); fi
       return 1
       ;;
-    10 | 11) _stage_say "$_item: $reason" ;;
+    10 | 11)
+      journal "$( ((code == 10)) && echo todo || echo outdated)" "$reason"
+      _stage_say "$_item: $reason"
+      ;;
     *) die "stage $_stage $_stage_name, $_item: the mark could not be checked: $reason" ;;
   esac
   if [[ $dry_run == false && $force == true ]]; then rm -rf ${_clear[@]+"${_clear[@]}"}; fi
@@ -206,6 +220,7 @@ _stage_failed() { # exit code, log: the last words of a run
   local cause logs
   mapfile -t logs < <(for log in $(compgen -G "${2//JOB/*}" | sort -V); do grep -L '^# Ended (code 0)' "$log"; done)
   cause=$(likely_cause ${logs[@]+"${logs[@]}"})
+  journal failed "$cause" "$PWD/${logs[0]-$2}"
   {
     say "${PROGRAM:-${0##*/}}: stage $_stage $_stage_name failed at $_item"
     say "    likely cause: ${cause:-not known; the log tells more}"
@@ -238,5 +253,6 @@ item_end() { # the item's work is done: mark it, if all it promised is there
   if ! absent=$("${_marks[@]}" finish "$_mark" --output ${outputs[@]+"${outputs[@]}"}); then
     die "stage $_stage $_stage_name, $_item: ended without an error and did not write ${absent//$'\n'/, }"
   fi
+  journal finished
   _stage_say "$_item: $(seconds_as_text $((SECONDS - _item_began)))"
 }

@@ -1,4 +1,7 @@
-"""``ser benchmark table|matrix``: scored experiments -> RESULTS.md, results.csv, report.html.
+"""``ser benchmark run``: a grid of experiments (``ser.cli.benchmark_run``).
+
+``ser benchmark table|matrix``: scored experiments -> RESULTS.md, results.csv,
+results.tex, report.html.
 
 ``ser benchmark compare``: paired tests of systems against a reference, on the same utterances.
 ``ser benchmark check``: whether RESULTS.md and the tables of other pages show what was scored.
@@ -10,8 +13,10 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from ser.cli import benchmark_run
 from ser.core.config import Parser
 from ser.core.errors import UserError
+from ser.scoring.benchmark import Source
 from ser.scoring.clusters import SPEAKER
 from ser.scoring.comparison.compare import compare
 from ser.scoring.comparison.pages import write_comparison
@@ -22,7 +27,8 @@ from ser.scoring.report import write_results
 from ser.scoring.schema import Bootstrap
 
 USAGES = {
-    "table": "ser benchmark table EXPERIMENT ... --out DIR",
+    "run": benchmark_run.USAGE,
+    "table": "ser benchmark table EXPERIMENT ... --out DIR\n       ser benchmark table FILE.yaml",
     "matrix": "ser benchmark matrix SCORES_JSON ... --out DIR",
     "compare": "ser benchmark compare REFERENCE EXPERIMENT ... --data DATA --out DIR",
     "check": "ser benchmark check PAGE ... [--write] [--run EXPERIMENT ...]",
@@ -33,7 +39,7 @@ USAGES = {
 def make_parser(kind: str) -> Parser:
     """Options of ``ser benchmark <kind>``."""
     if kind == "table":
-        what = "Print the table of scored experiments; write RESULTS.md, results.csv and report.html."
+        what = "Print the table of scored experiments; write RESULTS.md, results.csv, .tex, report.html."
         given, given_help = "experiments", "folders with scores.json: exp/*"
     else:
         what = "Print the matrix of training by test corpora; write RESULTS.md and results.csv."
@@ -56,6 +62,7 @@ def make_parser(kind: str) -> Parser:
             default=[],
             help="folders of 'ser benchmark compare', for the report's gains by position in the dialogue",
         )
+        parser.add_argument("--add", type=str, nargs="*", default=[], help=benchmark_run.ADD_HELP)
     parser.add_argument("--command", type=str, help="what RESULTS.md names as the command that makes it")
     return parser
 
@@ -73,6 +80,12 @@ def main(argv: list[str]) -> None:
     if argv[0] not in USAGES:
         hint = "There are '" + "' and '".join(USAGES.values()) + "'"
         raise UserError("no such kind of benchmark", value=argv[0], hint=hint)
+    if argv[0] == "run":
+        benchmark_run.main(argv[1:])
+        return
+    if argv[0] == "table" and argv[1:2] and argv[1].endswith((".yaml", ".yml")):
+        benchmark_run.table(argv[1:])
+        return
     if argv[0] == "speakers":
         _speakers(argv[1:])
         return
@@ -85,8 +98,10 @@ def main(argv: list[str]) -> None:
     options = make_parser(argv[0]).parse_args(argv[1:])
     command = options.command or shlex.join(["ser", "benchmark", *argv])
     if argv[0] == "table":
+        added = benchmark_run.pairs(options.add, "--add")
+        sources = [*options.experiments, *(Source(path, name, added=True) for name, path in added.items())]
         text, files = write_results(
-            options.experiments, options.out, options.title, command, options.quoted, options.comparisons
+            sources, options.out, options.title, command, options.quoted, options.comparisons
         )
     else:
         text, files = write_matrix(options.scores, options.out, options.title, command)

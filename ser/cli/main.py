@@ -30,7 +30,7 @@ VERBS = {
     "fuse": "predictions of several experiments -> one experiment, with weights chosen on validation",
     "memory-train": "conversations -> trained experiment: features or audio language model, with memory",
     "memory-predict": "trained experiment -> predictions, turn by turn; ablations at test time; leak checks",
-    "benchmark": "experiments -> RESULTS.md, results.csv, report.html; compare: paired tests; matrix",
+    "benchmark": "run: a grid of experiments; table: RESULTS.md, report.html ...; compare; matrix",
 }
 
 

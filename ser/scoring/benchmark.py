@@ -31,6 +31,23 @@ logger = get_logger(__name__)
 # Words of the options in info.yaml that say that a test speaker's other audio was looked at.
 TRANSDUCTIVE_WORDS = ("transductive", "per-speaker standardisation")
 CONTEXTS = {"length": "utterance"}
+# In info.yaml's content of a row that was handed in: its scores were not made here.
+ADDED = "added"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a row is read from.
+
+    Attributes:
+        path: an experiment's folder, or a scores.json.
+        name: what it is to be called, instead of the experiment's name.
+        added: whether it is a colleague's file, of something that was not run here.
+    """
+
+    path: Path
+    name: str = ""
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,11 @@ class Row:
 
     scores: Scores
     task: str
+
+    @property
+    def added(self) -> bool:
+        """Whether it was not run here."""
+        return bool(self.scores.info.get(ADDED))
 
     @property
     def part(self) -> Classification | Attribute:
@@ -75,6 +97,8 @@ class Row:
         words += map(str, self.scores.info.get("options") or [])
         if len(self.scores.seeds) > 1:
             words.append(f"mean of {counted(len(self.scores.seeds), 'seed')}")
+        if self.added:
+            words.append("scores handed in, not run here")
         return "; ".join(words)
 
     @property
@@ -184,11 +208,13 @@ class Benchmark:
         return protocol_of(self.experiments[0])
 
 
-def read_benchmarks(folders: Sequence[Path], quotations: Sequence[Quotation] = ()) -> list[Benchmark]:
+def read_benchmarks(
+    folders: Sequence[Path | Source], quotations: Sequence[Quotation] = ()
+) -> list[Benchmark]:
     """Read scores.json and scores_<set>.json of experiments, and group what can be compared.
 
     Args:
-        folders: experiments.
+        folders: experiments, or files of scores.
         quotations: published rows to stand under them.
 
     Raises:
@@ -197,9 +223,18 @@ def read_benchmarks(folders: Sequence[Path], quotations: Sequence[Quotation] = (
     """
     if not folders:
         raise UserError("no experiments", hint="Name their folders: ser benchmark table exp/*")
-    experiments = [scores for folder in sorted(set(folders)) for scores in read_scores(folder)]
+    experiments = []
+    for source in sorted(
+        {each if isinstance(each, Source) else Source(each) for each in folders},
+        key=lambda source: (source.path, source.name),
+    ):
+        for scores in read_scores(source.path):
+            scores.experiment = source.name or scores.experiment
+            if source.added:
+                scores.info = scores.info | {ADDED: True}
+            experiments.append(scores)
     if not experiments:
-        raise UserError("nothing scored: these experiments hold submissions only", value=folders[0])
+        raise UserError("nothing scored: these experiments hold submissions only", value=str(folders[0]))
     return benchmarks_of(experiments, quotations)
 
 
@@ -233,11 +268,13 @@ def benchmarks_of(experiments: Sequence[Scores], quotations: Sequence[Quotation]
 
 
 def read_scores(folder: Path) -> list[Scores]:
-    """All scores of one experiment.
+    """All scores of one experiment, or those of one file.
 
     Raises:
         UserError: when there are none, with the stage that is missing.
     """
+    if folder.is_file():
+        return [Scores.read(folder)]
     if not folder.is_dir():
         raise UserError("no such experiment", file=folder)
     files = sorted(folder.glob("scores.json")) + sorted(folder.glob("scores_*.json"))

@@ -1,4 +1,4 @@
-"""RESULTS.md, scores.jsonl, results.csv, report.html of a benchmark: from scores.json alone."""
+"""RESULTS.md, scores.jsonl, results.csv, results.tex and report.html, out of nothing but scores.json."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from markupsafe import Markup
 from ser.core import page
 from ser.core.files import write_text
 from ser.scoring import plots, published
-from ser.scoring.benchmark import EMOTION, Benchmark, Row, Table, read_benchmarks
+from ser.scoring.benchmark import EMOTION, Benchmark, Row, Source, Table, read_benchmarks
 from ser.scoring.comparison.positions import KINDS
 from ser.scoring.figures import inline, series_class
+from ser.scoring.formats import latex
 from ser.scoring.quoted import read_quotations
 from ser.scoring.schema import Classification, Grouping, Scores, Value
 from ser.scoring.sections import cost
@@ -21,6 +22,7 @@ from ser.scoring.sections.calibration import calibrations, dumbbells
 from ser.scoring.sections.details import details
 from ser.scoring.sections.layers import layer_note, layer_rows, learned_layers
 from ser.scoring.sections.memory import Comparison, read_comparisons
+from ser.scoring.sheet import table_sheets
 from ser.scoring.summary import group_notes
 from ser.scoring.table import (
     comma_separated,
@@ -41,7 +43,7 @@ FOREST_WIDTH, SPEAKERS_WIDTH = 250, 620
 
 
 def write_results(
-    folders: Sequence[Path],
+    folders: Sequence[Path | Source],
     out: Path,
     title: str,
     command: str,
@@ -51,7 +53,7 @@ def write_results(
     """Read experiments and write their tables and the report.
 
     Args:
-        folders: experiments with scores.json.
+        folders: experiments with scores.json, or files of scores.
         out: folder to write to.
         title: heading of RESULTS.md and of the report.
         command: what a reader types to make them again.
@@ -69,6 +71,7 @@ def write_results(
         "RESULTS.md": markdown(benchmarks, title, command),
         published.FILE: published.published_text([e for each in benchmarks for e in each.experiments]),
         "results.csv": comma_separated(benchmarks),
+        "results.tex": latex(table_sheets(benchmarks), title, command),
         "report.html": report(benchmarks, title, command, read_comparisons(comparisons)),
     }
     for name, text in texts.items():

@@ -36,7 +36,7 @@ def test_mistakes_write_nothing(experiment, tmp_path):
     with pytest.raises(UserError, match="another release"):
         benchmark.main(["table", str(experiment), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
-    with pytest.raises(UserError, match=r"no such kind.*run"):
-        benchmark.main(["run"])
+    with pytest.raises(UserError, match=r"no such kind.*runs"):
+        benchmark.main(["runs"])
     with pytest.raises(UserError):
         benchmark.main(["table", "--out", str(tmp_path)])

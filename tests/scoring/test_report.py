@@ -57,10 +57,11 @@ def folders(tmp_path_factory):
     return made
 
 
-def test_four_files_written_and_the_same_twice(folders, tmp_path):
+def test_five_files_written_and_the_same_twice(folders, tmp_path):
     text, files = write_results(folders, tmp_path / "a", "Title", "cmd")
     _, again = write_results(folders[::-1], tmp_path / "b", "Title", "cmd")
-    assert [path.name for path in files] == ["RESULTS.md", "scores.jsonl", "results.csv", "report.html"]
+    names = ["RESULTS.md", "scores.jsonl", "results.csv", "results.tex", "report.html"]
+    assert [path.name for path in files] == names
     assert [path.read_bytes() for path in files] == [path.read_bytes() for path in again]
     assert "Emotion, 7 classes" in text
 

@@ -30,6 +30,7 @@ stage_data() {
   if [[ -n $corpus_home && -z $db_root ]]; then
     [[ -f $_mark && $force == false ]] && return # there is nothing to compare it with
     db_root="<folder>"
+    journal no-corpus "$corpus_home"
   fi
   [[ -z $db_root ]] || command+=(--db-root "$db_root")
   command+=(--out data ${prepare_words[@]+"${prepare_words[@]}"})

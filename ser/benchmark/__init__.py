@@ -1,0 +1,1 @@
+"""One command for a grid of experiments: recipes by upstreams, configurations and seeds."""
