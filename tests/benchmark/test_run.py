@@ -116,7 +116,7 @@ def test_stopped_and_run_again(done, monkeypatch):
     run.send_signal(signal.SIGTERM)
     assert run.wait(120) == 128 + signal.SIGTERM
     assert not is_alive(int(pid_file.read_text())), "nothing goes on behind"
-    assert done.states() == {"fbank_emotion": "done", "mfcc_emotion": "stale"}
+    assert done.states() == {"fbank_emotion": "done", "mfcc_emotion": "missing"}, "begun and not finished"
     assert states(done.run())["mfcc_emotion"] == "done"
     assert done.states() == BOTH
 

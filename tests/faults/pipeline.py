@@ -26,7 +26,7 @@ VERBS = {
 }
 # What is measured anew by every run: times and memory. Machine and versions are env.yaml's.
 MEASURED = {"seconds", "wall_seconds", "times_real_time", "timing", "peak_memory_mb"}
-LEFT_OUT = re.compile(r"env\.yaml|timing\.json|.*\.log|report\.html|results\.csv|\.notes.*|.*\.begun")
+LEFT_OUT = re.compile(r"env\.yaml|timing\.json|.*\.log|report\.html|results\.(csv|tex)|\.notes.*|.*\.begun")
 CELLS = re.compile(r"[\d.,]+ ×|[\d.,]+ s(, [\d.,]+ [GM]B)?")  # of RESULTS.md: speed, training
 
 
@@ -65,6 +65,8 @@ def results(home: Path) -> dict[str, object]:
         if path.suffix in (".json", ".yaml"):
             load = json.loads if path.suffix == ".json" else yaml.safe_load
             found[name] = _unmeasured(load(path.read_text()))
+        elif path.suffix == ".jsonl":
+            found[name] = [_unmeasured(json.loads(line)) for line in path.read_text().splitlines()]
         elif path.name == "RESULTS.md":
             found[name] = CELLS.sub("...", path.read_text())
         else:
