@@ -22,4 +22,11 @@ if [[ $(cat "$folder/.filled" 2>/dev/null) != "${wanted[*]}" ]]; then
 fi
 
 export PYTHONPATH=$folder:$root${PYTHONPATH:+:$PYTHONPATH}
+"$python" - "$folder" <<'PY'
+import sys
+from importlib.metadata import distributions, version
+for own in distributions(path=[sys.argv[1]]):
+    print(f"beside the environment: {own.name} {own.version}")
+    assert version(own.name) == own.version, f"{own.name} {version(own.name)} hides it"
+PY
 "$python" -m pytest --rootdir "$root" -c "$root/pyproject.toml" -rs "$@"
