@@ -42,6 +42,7 @@ EXTRAS = {
     "voxtral": ["mistral-common[audio]>=1.8.1,<2"],
     "test": [
         "pytest>=8",
+        "pytest-xdist>=3.6",
         "hypothesis>=6.100",
         "confidence-intervals==0.0.3",
         "ruff>=0.17,<0.18",

@@ -46,7 +46,9 @@ fi
 
 step "pytest"
 code=0
+# A process a core, one thread each; a file's tests stay together, with what they share.
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python -m pytest --rootdir "$root" -c "$root/pyproject.toml" -ra --durations=10 \
+  --numprocesses auto --maxprocesses 8 --dist loadfile \
   ${marks[@]+"${marks[@]}"} "${arguments[@]}" || code=$?
 printf '== %s in %d s\n' "$([[ $code == 0 ]] && echo passed || echo "failed (exit code $code)")" $((SECONDS - began))
 exit "$code"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from ser.core.errors import UserError
 from ser.core.files import whole_file
+from ser.core.tensors import open_tensors
 
 METADATA_KEY = "ser"
+MISSING = {"missing": "no such checkpoint", "hint": "Run stage 8 (train)"}
 
 
 def save_model(path: str | os.PathLike[str], model: nn.Module, metadata: dict[str, Any]) -> None:
@@ -37,7 +37,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         UserError: when there is no such file or it is no checkpoint of this project.
     """
-    with _opened(path) as checkpoint:
+    with open_tensors(path, **MISSING) as checkpoint:
         text = checkpoint.metadata() or {}
     try:
         metadata = json.loads(text[METADATA_KEY])
@@ -66,18 +66,8 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises:
         UserError: when there is no such file, or it is another kind of file.
     """
-    with _opened(path) as checkpoint:
+    with open_tensors(path, **MISSING) as checkpoint:
         try:
             return {name: checkpoint.get_tensor(name) for name in checkpoint.keys()}  # noqa: SIM118
-        except (SafetensorError, RuntimeError, AttributeError) as error:  # a type that torch does not have
+        except (RuntimeError, AttributeError) as error:  # a type that torch does not have
             raise UserError("not a safetensors file", file=path, value=error) from None
-
-
-def _opened(path: str | os.PathLike[str]) -> Any:
-    """The open safetensors file, or a message."""
-    if not Path(path).is_file():
-        raise UserError("no such checkpoint", file=path, hint="Run stage 8 (train)")
-    try:
-        return safe_open(os.fspath(path), framework="pt")
-    except SafetensorError as error:
-        raise UserError("not a safetensors file", file=path, value=error) from None

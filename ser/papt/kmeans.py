@@ -11,11 +11,9 @@ import json
 import os
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
@@ -23,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from ser.core.errors import UserError
 from ser.core.files import whole_file
+from ser.core.tensors import open_tensors
 
 BATCH_FRAMES = 10_000
 PASSES = 100
@@ -96,18 +95,15 @@ class KMeans:
         Raises:
             UserError: no such file, or another kind of file.
         """
-        if not Path(path).is_file():
-            raise UserError("no such centroids", file=path, hint="Make them with 'ser units'")
+        make = {"missing": "no such centroids", "hint": "Make them with 'ser units'"}
         try:
-            with safe_open(os.fspath(path), framework="numpy") as file:
-                centroids, about = (
-                    file.get_tensor("centroids"),
-                    json.loads((file.metadata() or {})[METADATA_KEY]),
-                )
+            with open_tensors(path, **make, framework="numpy") as file:
+                centroids = file.get_tensor("centroids")
+                about = json.loads((file.metadata() or {})[METADATA_KEY])
             if centroids.ndim != 2 or not centroids.size or not np.isfinite(centroids).all():
                 raise ValueError(f"centroids of shape {centroids.shape}")
             return cls(centroids), about
-        except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise UserError("no centroids of this project", file=path, value=error) from None
 
 

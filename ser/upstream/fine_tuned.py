@@ -11,11 +11,11 @@ import hashlib
 import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ser.core.errors import UserError
 from ser.core.files import read_yaml
+from ser.core.tensors import open_tensors
 from ser.upstream.base import Upstream
 from ser.upstream.checkpoint import hash_files
 
@@ -75,15 +75,10 @@ def read_trained(path: Path) -> tuple[dict, dict[str, Tensor]]:
     Raises:
         UserError: no such file, or no fine-tuned model.
     """
-    if not path.is_file():
-        raise UserError("no such file", file=path, hint="Write finetuned:exp/<experiment>/seed0/fold0")
-    try:
-        with safe_open(path, framework="pt") as stored:
-            metadata = json.loads((stored.metadata() or {}).get("ser", "{}"))
-            names = [name for name in stored.keys() if name.startswith(PREFIX)]  # noqa: SIM118
-            state = {name.removeprefix(PREFIX): stored.get_tensor(name) for name in names}
-    except SafetensorError as error:
-        raise UserError("not a safetensors file", file=path, value=error) from None
+    with open_tensors(path, hint="Write finetuned:exp/<experiment>/seed0/fold0") as stored:
+        metadata = json.loads((stored.metadata() or {}).get("ser", "{}"))
+        names = [name for name in stored.keys() if name.startswith(PREFIX)]  # noqa: SIM118
+        state = {name.removeprefix(PREFIX): stored.get_tensor(name) for name in names}
     if metadata.get("kind") != KIND:
         raise UserError("not a fine-tuned model", file=path, hint="Run 'ser finetune'")
     return metadata, state

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ser.core.errors import UserError
 from ser.core.files import read_yaml
+from ser.core.tensors import open_tensors
 from ser.upstream.base import Upstream, UpstreamInfo, count_parameters
 from ser.upstream.checkpoint import hash_files
 from ser.upstream.convolution import hop_of, receptive_field
@@ -189,15 +189,11 @@ def fill_encoder(encoder: PersonalisedEncoder, path: Path) -> None:
         UserError: no such file, or weights of another architecture.
     """
     prefix = "encoder."
-    if not path.is_file():
-        raise UserError("no such file", file=path)
+    with open_tensors(path) as stored:
+        names = [name for name in stored.keys() if name.startswith(prefix)]  # noqa: SIM118
+        state = {name.removeprefix(prefix): stored.get_tensor(name) for name in names}
     try:
-        with safe_open(path, framework="pt") as stored:
-            names = [name for name in stored.keys() if name.startswith(prefix)]  # noqa: SIM118
-            state = {name.removeprefix(prefix): stored.get_tensor(name) for name in names}
         encoder.load_state_dict(state)
-    except SafetensorError as error:
-        raise UserError("not a safetensors file", file=path, value=error) from None
     except RuntimeError as error:
         what = str(error).split("\n")[1:2] or [str(error)]
         raise UserError("weights of another architecture", file=path, value=what[0].strip()) from None

@@ -26,7 +26,9 @@ VERBS = {
 }
 # What is measured anew by every run: times and memory. Machine and versions are env.yaml's.
 MEASURED = {"seconds", "wall_seconds", "times_real_time", "timing", "peak_memory_mb"}
-LEFT_OUT = re.compile(r"env\.yaml|timing\.json|.*\.log|report\.html|results\.(csv|tex)|\.notes.*|.*\.begun")
+LEFT_OUT = re.compile(
+    r"env\.yaml|timing\.json|audio\.jsonl|.*\.log|report\.html|results\.(csv|tex)|\.notes.*|.*\.begun"
+)
 CELLS = re.compile(r"[\d.,]+ ×|[\d.,]+ s(, [\d.,]+ [GM]B)?")  # of RESULTS.md: speed, training
 
 

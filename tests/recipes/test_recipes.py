@@ -27,7 +27,7 @@ def engine_of(recipe: Path) -> str:
 
 
 def bare_environment(tmp_path: Path) -> dict[str, str]:
-    """A machine on which nothing of ours is installed: bash, coreutils, a Python without packages."""
+    """A machine on which nothing of ours is installed: bash, core and find utilities, a bare Python."""
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     for name in (
@@ -43,6 +43,8 @@ def bare_environment(tmp_path: Path) -> dict[str, str]:
         "readlink",
         "nproc",
         "find",
+        "xargs",
+        "printf",
     ):
         (bin_folder / name).symlink_to(shutil.which(name))
     python = bin_folder / "python3"

@@ -41,7 +41,7 @@ def test_it_learns_what_is_there(encoder, tmp_path: Path) -> None:
         encoder=EncoderConfig("no_cnn"),
         interpreter=InterpreterConfig([16], 0.0),
         batches=BatchConfig(12, 8.0, 0.0),
-        optimizer=OptimizerConfig(lr=3e-3, head_lr=1e-2, epochs=12, patience=12),
+        optimizer=OptimizerConfig(lr=3e-3, head_lr=1e-2, epochs=20, patience=20),
     )
     experiment = run(corpus, encoder("whisper-encoder"), tmp_path / "exp", config, only_fold="a")
     predict_experiment(experiment, ["train", "validation", "test"])
