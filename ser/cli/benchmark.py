@@ -16,15 +16,15 @@ from pathlib import Path
 from ser.cli import benchmark_run
 from ser.core.config import Parser
 from ser.core.errors import UserError
-from ser.scoring.benchmark import Source
 from ser.scoring.clusters import SPEAKER
 from ser.scoring.comparison.compare import compare
 from ser.scoring.comparison.pages import write_comparison
-from ser.scoring.drift import RESULTS, check_page, check_run, write_page
 from ser.scoring.intervals import LEVEL
-from ser.scoring.matrix import write_matrix
-from ser.scoring.report import write_results
+from ser.scoring.report.report import write_results
 from ser.scoring.schema import Bootstrap
+from ser.scoring.tables.drift import RESULTS, check_page, check_run, write_page
+from ser.scoring.tables.matrix import write_matrix
+from ser.scoring.tables.rows import Source
 
 USAGES = {
     "run": benchmark_run.USAGE,

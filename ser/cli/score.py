@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 
 from ser.core.config import Parser
 from ser.core.errors import UserError
-from ser.scoring.card import make_card, write_card
+from ser.scoring.cards.card import make_card, write_card
 from ser.scoring.clusters import SPEAKER
 from ser.scoring.score import score_experiment
 from ser.scoring.summary import summary

@@ -11,7 +11,7 @@ import numpy as np
 
 from ser.core.columns import align
 from ser.core.files import whole_file, write_text
-from ser.scoring.figures import line, standalone
+from ser.scoring.drawing.figures import line, standalone
 from ser.scoring.intervals import bootstrap, mean_over_clusters, percentile_interval
 from ser.scoring.personalisation import read_tsv
 from ser.scoring.text import shown

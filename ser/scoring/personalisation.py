@@ -16,7 +16,7 @@ from ser.core.columns import align
 from ser.core.errors import UserError
 from ser.core.files import whole_file, write_text
 from ser.metrics.sums import ROUNDING
-from ser.scoring.figures import Panel, line, scatter, standalone
+from ser.scoring.drawing.figures import Panel, line, scatter, standalone
 from ser.scoring.intervals import Interval, bootstrap, percentile_interval
 from ser.scoring.text import shown
 

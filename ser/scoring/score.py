@@ -15,7 +15,7 @@ from ser.core.files import read_yaml
 from ser.data.datadir import DataDir
 from ser.metrics import categorical
 from ser.scoring import schema
-from ser.scoring.card import make_card, write_card
+from ser.scoring.cards.card import make_card, write_card
 from ser.scoring.clusters import SPEAKER, check_unit, cluster_indices
 from ser.scoring.groups import score_groups, trait_groups
 from ser.scoring.intervals import LEVEL

@@ -19,8 +19,8 @@ from ser.downstream.experiment import Experiment, Sources
 from ser.downstream.predict import predict_experiment
 from ser.downstream.saved import SavedModel
 from ser.downstream.train import train_experiment
-from ser.scoring.matrix import write_matrix
 from ser.scoring.schema import Scores
+from ser.scoring.tables.matrix import write_matrix
 from tests.downstream.corpus import make_set
 
 FAST = OptimizerConfig(lr=0.02, epochs=20)

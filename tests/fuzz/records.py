@@ -21,9 +21,9 @@ from ser.papt.config import PaptConfig
 from ser.scoring import schema
 from ser.scoring.mapping import Mapping
 from ser.scoring.predictions import read_columns, read_fit
-from ser.scoring.quoted import QuotedRow, read_quotations
-from ser.scoring.report import write_results
+from ser.scoring.report.report import write_results
 from ser.scoring.score import make_fit
+from ser.scoring.tables.quoted import QuotedRow, read_quotations
 from tests.fuzz.harness import Parser
 
 ROOT = Path(__file__).resolve().parents[2]

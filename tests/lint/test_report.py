@@ -7,7 +7,7 @@ from ser.lint.finding import Level
 from ser.lint.page import page
 from ser.lint.registry import CHECKS
 from ser.lint.report import text, verdict
-from tests.scoring.test_report import Page
+from tests.scoring.report.test_report import Page
 
 
 def broken(sets):

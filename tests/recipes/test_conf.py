@@ -11,7 +11,7 @@ from ser.downstream.finetune.config import FinetuneConfig
 from ser.memory.config import MalConfig
 from ser.papt.config import PaptConfig
 from ser.scoring.mapping import Mapping
-from ser.scoring.quoted import read_quotations
+from ser.scoring.tables.quoted import read_quotations
 
 ROOT = Path(__file__).resolve().parents[2]
 MAPPINGS = sorted(ROOT.glob("egs/*/*/conf/mapping.yaml"))

@@ -7,14 +7,14 @@ from sklearn.metrics import balanced_accuracy_score
 
 from ser.cli import score
 from ser.core.errors import UserError
-from ser.scoring.benchmark import read_benchmarks
 from ser.scoring.clusters import cluster_indices
 from ser.scoring.intervals import draw_counts
 from ser.scoring.measure import mean_of_speakers, measure_attribute, measure_classes
-from ser.scoring.report import report
+from ser.scoring.report.report import report
 from ser.scoring.schema import Bootstrap, Scores
 from ser.scoring.score import score_experiment
 from ser.scoring.summary import summary
+from ser.scoring.tables.rows import read_benchmarks
 from tests.scoring.builder import System, make_experiment
 from tests.scoring.comparison.dialogues import make_dialogues
 

@@ -10,14 +10,14 @@ from sklearn.metrics import balanced_accuracy_score
 from ser.core.errors import UserError
 from ser.data.arks import ArkReader
 from ser.scoring import schema
-from ser.scoring.benchmark import read_benchmarks
 from ser.scoring.groups import age_group, difference, score_groups
 from ser.scoring.intervals import draw_counts
 from ser.scoring.measure import measure_attribute, measure_classes
-from ser.scoring.report import report
+from ser.scoring.report.report import report
 from ser.scoring.schema import Scores
 from ser.scoring.score import score_experiment
 from ser.scoring.summary import summary
+from ser.scoring.tables.rows import read_benchmarks
 from tests.scoring.builder import System, make_data, make_experiment, write_predictions
 
 HOW = schema.Bootstrap(draws=200, seed=3, level=0.95, unit="speaker")

@@ -8,7 +8,7 @@ import pytest
 
 from ser.core.errors import UserError
 from ser.metrics.continuous import pcc
-from ser.scoring.figures import line, scatter, standalone
+from ser.scoring.drawing.figures import line, scatter, standalone
 from ser.scoring.personalisation import analyse_shifts, correlation, draw_by_utterances, pcc_of_draws
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -14,7 +14,7 @@ from ser.scoring.comparison.notes import facts, fold_notes, position_note
 from ser.scoring.comparison.paired import Estimate
 from ser.scoring.comparison.pictures import picture
 from ser.scoring.schema import Value
-from ser.scoring.table import escaped
+from ser.scoring.tables.table import escaped
 from ser.scoring.text import NOTHING, p_text, shown, with_interval
 
 CSV_HEADER = (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ser.scoring.comparison.compare import Compared, Comparison
 from ser.scoring.comparison.paired import Estimate
 from ser.scoring.comparison.positions import KINDS, Point
-from ser.scoring.figures import Panel, lines, standalone
+from ser.scoring.drawing.figures import Panel, lines, standalone
 
 # More systems than that hide one another in one panel: each then has its own.
 TOGETHER = 4

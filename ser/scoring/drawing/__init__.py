@@ -1,0 +1,1 @@
+"""Pictures as SVG, inline in the report and as files."""
