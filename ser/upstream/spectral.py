@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -34,6 +35,17 @@ def load_spectral(entry: str, name: str, tag: str) -> Upstream:
     else:
         config["input"]["cmvn"] = False
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
-        yaml.safe_dump(config, file)
+        yaml.safe_dump(_sorted(config), file)
         file.flush()
         return load_s3prl("baseline_local", file.name, name, tag)
+
+
+def _sorted(config: Any) -> Any:
+    """``config`` with its keys in order, at every depth.
+
+    The file's hash is the upstream's. PyYAML sorts keys, until some library in the process (oyaml, which openSMILE
+    brings) makes it keep them as they come.
+    """
+    if not isinstance(config, dict):
+        return config
+    return {key: _sorted(config[key]) for key in sorted(config)}

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import yaml
 
 from ser.upstream import load_upstream, tag_of
 from ser.upstream.registry import SPECTRAL
@@ -38,3 +39,13 @@ def test_loudness_survives_pooling(name: str) -> None:
 def test_the_two_have_folders_of_their_own(name: str) -> None:
     assert tag_of(name) == name
     assert tag_of(f"s3prl:{name}") == f"{name}-cmvn"
+
+
+@pytest.mark.parametrize("name", SPECTRAL)
+def test_the_hash_is_the_same_when_yaml_keeps_the_order_of_keys(name: str, monkeypatch) -> None:
+    """As it does in a process that has imported openSMILE, whose features were taken for another upstream's."""
+    before = load_upstream(name).info.checkpoint
+    in_order = {dict: lambda dumper, entries: dumper.represent_dict(entries.items())}
+    monkeypatch.setattr(yaml.SafeDumper, "yaml_representers", yaml.SafeDumper.yaml_representers | in_order)
+    assert yaml.safe_dump({"b": 1, "a": 1}).startswith("b")
+    assert load_upstream(name).info.checkpoint == before
