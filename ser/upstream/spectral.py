@@ -43,8 +43,8 @@ def load_spectral(entry: str, name: str, tag: str) -> Upstream:
 def _sorted(config: Any) -> Any:
     """``config`` with its keys in order, at every depth.
 
-    The file's hash is the upstream's. PyYAML sorts keys, until some library in the process (oyaml, which openSMILE
-    brings) makes it keep them as they come.
+    The file's hash is the upstream's. PyYAML sorts keys, until some library in the process (oyaml, which
+    openSMILE brings) makes it keep them as they come.
     """
     if not isinstance(config, dict):
         return config

@@ -200,12 +200,18 @@ def test_a_refusal_is_a_mistake_in_the_call(cluster, tmp_path):
 def test_a_signal_cancels(cluster, tmp_path, how, alive, wait_for):
     script = "sleep 300 & echo $! > JOB.pid; echo $$ >> JOB.pid; wait"
     process = subprocess.Popen(
-        **cluster.command("JOB=1:2", "x.JOB.log", "bash", "-c", script), stderr=subprocess.PIPE
+        **cluster.command("JOB=1:2", "x.JOB.log", "bash", "-c", script),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
     files = [tmp_path / "1.pid", tmp_path / "2.pid"]
     wait_for(lambda: all(file.exists() and len(file.read_text().split()) == 2 for file in files))
     pids = [int(pid) for file in files for pid in file.read_text().split()]
-    process.send_signal(how)
+    if how == signal.SIGINT:
+        # As Ctrl-C does: a shell that alone gets it while $(squeue) runs takes it for handled by the command.
+        os.killpg(process.pid, how)
+    else:
+        process.send_signal(how)
     _, told = process.communicate(timeout=20)
     assert process.returncode == 128 + how
     # It may come before sbatch has told the number of jobs that run already: they are cancelled by name.

@@ -43,7 +43,7 @@ def test_the_two_have_folders_of_their_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPECTRAL)
 def test_the_hash_is_the_same_when_yaml_keeps_the_order_of_keys(name: str, monkeypatch) -> None:
-    """As it does in a process that has imported openSMILE, whose features were taken for another upstream's."""
+    """As it does in a process that has imported openSMILE."""
     before = load_upstream(name).info.checkpoint
     in_order = {dict: lambda dumper, entries: dumper.represent_dict(entries.items())}
     monkeypatch.setattr(yaml.SafeDumper, "yaml_representers", yaml.SafeDumper.yaml_representers | in_order)
