@@ -4,12 +4,12 @@
     python benchmarks/s3prl_features.py --shape large --utterances 32 --repeat 2
     python benchmarks/s3prl_features.py --shape base --device cuda --utterances 512 --batch-seconds 200
 
-A random HuBERT, the same weights on both sides, hears noise in turns as long as IEMOCAP's. S3PRL has the
-audio in memory, takes it as it comes (one by one, or in padded batches of 4, which is its emotion recipe, and
-of 8), and keeps the means of all layers in memory. Ours reads the audio from files, and writes means and
-deviations of all layers into arks: what ``ser extract`` does. On a CPU it also runs as recipes run it, in a
-job of one thread for each core. ``--entry hf_hubert_custom`` is S3PRL's wrapper of transformers in place of
-its own HuBERT.
+A random HuBERT, the same weights on both sides, hears noise in turns as long as IEMOCAP's: about
+``--utterances`` of its 5,531, in whole batches of ours (``turns_in_batches``). S3PRL has the audio in memory,
+takes it as it comes (one by one, or in padded batches of 4, which is its emotion recipe, and of 8), and keeps
+the means of all layers in memory. Ours reads the audio from files, and writes means and deviations of all
+layers into arks: what ``ser extract`` does. On a CPU it also runs as recipes run it, in a job of one thread
+for each core. ``--entry hf_hubert_custom`` is S3PRL's wrapper of transformers in place of its own HuBERT.
 
 Every side is a process of its own that has loaded before the clock starts. Rows take turns, ``--repeat``
 times, after an unmeasured turn on the first eight utterances. Told are the median, and the median over turns
@@ -41,7 +41,7 @@ from s3prl_sides import (
     Theirs,
     largest_difference,
     states_of,
-    turn_seconds,
+    turns_in_batches,
     write_audio,
     write_model,
 )
@@ -233,10 +233,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser().parse_args(argv)
     # Each side takes its threads as it starts; a job of ours has one of them.
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    lengths = turn_seconds(options.utterances)
+    lengths = turns_in_batches(options.utterances, options.batch_seconds)
     where = f"CPU, {options.threads} threads" if options.device == "cpu" else torch.cuda.get_device_name()
     print(
-        f"HuBERT {options.shape} ({options.entry}), {options.utterances} turns, {lengths.sum():.0f} s,"
+        f"HuBERT {options.shape} ({options.entry}), {len(lengths)} turns, {lengths.sum():.0f} s,"
         f" {where}, load {os.getloadavg()[0]:.1f}",
         flush=True,
     )

@@ -21,6 +21,7 @@ from ser.core.seed import preserved_random_state
 from ser.data.datadir import DataDir
 from ser.data.labels import LabelSchema
 from ser.features.extract import Extraction, ExtractionSettings
+from ser.features.plan import BATCH_SECONDS, plan_batches
 from ser.papt.encoders.s3prl_hubert import write_hubert
 from ser.papt.encoders.scratch import LARGE_KIND, SIZES
 from ser.papt.encoders.source import Heads
@@ -41,6 +42,9 @@ SHAPES: dict[str, dict[str, Any]] = {
 # Turns of IEMOCAP last 4.5 s in the mean (Busso et al. 2008), 0.6 to 34 s. That they are log-normal with this
 # spread, as spoken turns are, is assumed.
 MEAN_SECONDS, SPREAD, SHORTEST, LONGEST = 4.5, 0.65, 0.6, 34.0
+# IEMOCAP with four classes: turns of every session.
+SESSIONS = (1085, 1023, 1151, 1031, 1241)
+TURNS = sum(SESSIONS)
 # What S3PRL loads: the model that `-u hubert` is, or its wrapper of transformers.
 ENTRIES = ("hubert_local", "hf_hubert_custom")
 
@@ -50,6 +54,20 @@ def turn_seconds(count: int, seed: int = 0) -> np.ndarray:
     middle = norm.ppf((np.arange(count) + 0.5) / count)
     seconds = MEAN_SECONDS * np.exp(SPREAD * middle - SPREAD**2 / 2)
     return np.random.default_rng(seed).permutation(np.clip(seconds, SHORTEST, LONGEST))
+
+
+def turns_in_batches(count: int, batch_seconds: float = BATCH_SECONDS) -> np.ndarray:
+    """Seconds of about ``count`` turns: whole batches of ours, from short to long, of a corpus of ``TURNS``.
+
+    Turns of a corpus of that size have others of their length to share a batch with; a few dozen drawn out of
+    it have not, and would be padded by a twentieth. They come in a random order, in which S3PRL takes them.
+    """
+    corpus = {f"{number:05d}": seconds for number, seconds in enumerate(turn_seconds(TURNS).tolist())}
+    batches = plan_batches(corpus, batch_seconds)
+    taken = max(1, round(count * len(batches) / TURNS))
+    places = ((np.arange(taken) + 0.5) / taken * len(batches)).astype(int)
+    names = sorted(name for place in places for name in batches[place].utterances)
+    return np.array([corpus[name] for name in names])
 
 
 def write_model(folder: Path, shape: str) -> Path:

@@ -5,11 +5,12 @@
 
 S3PRL runs the frozen encoder in every step: 30,000 of 8 batches of 4 in each fold. ``--steps`` of them are
 measured and the rest is that many times as much; its 30 validations a fold are left out, and so is reading:
-both in its favour. Ours extracts 5,531 turns once, of which ``--utterances`` are measured and the rest is as
-much for each second of audio, and trains the five folds by ``egs/iemocap/ser1/conf/superb.yaml``, all 30,000
-steps of them with their validations, in a job for each core. It trains on features that are made up, since
-time does not depend on their values. A sweep over ten learning rates is ten times everything on S3PRL's side,
-on ours ten times the training (``--sweep`` trains them all instead). Accuracy: ``s3prl_superb_accuracy.py``.
+both in its favour. Ours extracts 5,531 turns once, of which ``--utterances`` in whole batches are measured
+and the rest is as much for each second of audio, and trains the five folds by
+``egs/iemocap/ser1/conf/superb.yaml``, all 30,000 steps of them with their validations, in a job for each
+core. It trains on features that are made up, since time does not depend on their values. A sweep over ten
+learning rates is ten times everything on S3PRL's side, on ours ten times the training (``--sweep`` trains
+them all instead). Accuracy: ``s3prl_superb_accuracy.py``.
 
 S3PRL's model is S3PRL's code. Its trainer (``s3prl.problem``) wants packages that nothing else here does, so
 its step, six lines of ``problem/base.py``, is written out in ``S3prlTrainer``.
@@ -30,7 +31,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from extraction import extract
-from s3prl_sides import ENTRIES, MEAN_SECONDS, SHAPES, load_theirs, turn_seconds, write_audio, write_model
+from s3prl_sides import (
+    ENTRIES,
+    MEAN_SECONDS,
+    SESSIONS,
+    SHAPES,
+    TURNS,
+    load_theirs,
+    turn_seconds,
+    turns_in_batches,
+    write_audio,
+    write_model,
+)
 from s3prl_sides import RATE as SAMPLE_RATE
 from torch import Tensor, nn
 
@@ -46,10 +58,9 @@ from ser.features.store import FeatureStore
 CONFIG = Path(__file__).resolve().parent.parent / "egs/iemocap/ser1/conf/superb.yaml"
 # s3prl/problem/common/superb_er.py, default_config.
 BATCH, ACCUMULATE, STEPS, RATE, CLIPPING, HIDDEN = 4, 8, 30_000, 1e-4, 1.0, 256
-# IEMOCAP with four classes: turns of every session, and of every class.
-SESSIONS = (1085, 1023, 1151, 1031, 1241)
+# IEMOCAP's turns of every class.
 CLASSES = {"neutral": 1708, "happiness": 1636, "anger": 1103, "sadness": 1084}
-TURNS, FOLDS = sum(SESSIONS), len(SESSIONS)
+FOLDS = len(SESSIONS)
 # Learning rates of the sweep.
 RATES = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01)
 
@@ -120,7 +131,7 @@ def measure_theirs(folder: Path, options: argparse.Namespace) -> list[float]:
 
 def measure_extraction(folder: Path, options: argparse.Namespace) -> float:
     """Seconds that our features of all turns take, from those of some."""
-    data = write_audio(folder / "audio", turn_seconds(options.utterances))
+    data = write_audio(folder / "audio", turns_in_batches(options.utterances, options.batch_seconds))
     more = ["--device", options.device, "--batch-seconds", str(options.batch_seconds)]
     jobs = options.jobs if options.device == "cpu" else 1
     timing, _ = extract(data.path, f"hf:{folder / 'model'}", jobs, more)

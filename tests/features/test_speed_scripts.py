@@ -13,6 +13,7 @@ import torch
 
 from ser.data.datadir import DataDir
 from ser.data.labels import LabelSchema
+from ser.features.plan import plan_batches
 from ser.features.store import FeatureStore
 
 ROWS = ["S3PRL, one by one", "S3PRL, batches of 4", "S3PRL, batches of 8", "ours"]
@@ -33,6 +34,19 @@ def test_turns_last_as_iemocaps(script):
         assert seconds.min() >= 0.6 and seconds.max() <= 34
     assert np.array_equal(turn_seconds(16), turn_seconds(16))
     assert not np.array_equal(turn_seconds(16), turn_seconds(16, seed=1))
+
+
+@pytest.mark.parametrize(("count", "batch_seconds"), [(16, 20.0), (32, 20.0), (48, 20.0), (512, 200.0)])
+def test_measured_turns_are_whole_batches_of_the_corpus(script, count, batch_seconds):
+    sides = script("s3prl_sides")
+    seconds = sides.turns_in_batches(count, batch_seconds)
+    assert abs(len(seconds) - count) < 0.35 * count
+    assert not np.array_equal(seconds, np.sort(seconds))
+    turns = {f"{number:04d}": each for number, each in enumerate(seconds.tolist())}
+    corpus = {f"{n:05d}": each for n, each in enumerate(sides.turn_seconds(5531).tolist())}
+    planned, whole = (plan_batches(durations, batch_seconds) for durations in (turns, corpus))
+    lengths = {tuple(sorted(corpus[name] for name in batch.utterances)) for batch in whole}
+    assert {tuple(sorted(turns[name] for name in batch.utterances)) for batch in planned} <= lengths
 
 
 @pytest.mark.parametrize("shape", ["tiny", "tiny-large"])
