@@ -5,14 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from ser.core.errors import UserError
-from ser.core.seed import preserved_random_state
 from ser.peers.config import PeerConfig
 from ser.upstream.base import Upstream, count_parameters
-from ser.upstream.registry import resolve_device
 
 
 class Peer(nn.Module):
@@ -83,31 +80,3 @@ def split_outputs(names: Sequence[str], config: PeerConfig, file: object) -> tup
             hint="Set ranges: one for each attribute by its name, and none for a classifier",
         )
     return [], list(names)
-
-
-def load_peer(config: PeerConfig, device: str = "auto") -> Peer:
-    """Load a peer, in evaluation mode, frozen, on ``device``.
-
-    Raises:
-        UserError: its files are not to be had, or are not what the family's are.
-    """
-    device = resolve_device(device)
-    with preserved_random_state():
-        peer = _family(config)
-    peer = peer.to(torch.float32).eval().requires_grad_(False)
-    return peer.to(device)
-
-
-def _family(config: PeerConfig) -> Peer:
-    """Hand over to the family's module."""
-    if config.family == "audeering":
-        from ser.peers.audeering import load_audeering
-
-        return load_audeering(config)
-    if config.family == "odyssey":
-        from ser.peers.odyssey import load_odyssey
-
-        return load_odyssey(config)
-    from ser.peers.emotion2vec import load_emotion2vec
-
-    return load_emotion2vec(config)

@@ -28,9 +28,10 @@ from ser.data.arks import ArkWriter
 from ser.data.datadir import DataDir
 from ser.downstream.config import ValidationConfig
 from ser.downstream.protocol import Fold, cross_validation, describe, fixed_sets
-from ser.peers.base import Peer, load_peer
+from ser.peers.base import Peer
 from ser.peers.columns import Columns
 from ser.peers.config import PeerConfig
+from ser.peers.load import load_peer
 from ser.peers.predict import Heard, hear
 
 MARK = "peer.yaml"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ser.peers.base import Peer, load_peer
+from ser.peers.base import Peer
 from ser.peers.config import read_config
+from ser.peers.load import load_peer
 from tests.peers import models
 
 SAVE = {

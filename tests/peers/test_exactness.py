@@ -79,8 +79,8 @@ def test_a_long_utterance_is_the_mean_of_its_windows(peer, waves):
 
 
 def test_random_states_are_left_alone(peer_folder):
-    from ser.peers.base import load_peer
     from ser.peers.config import read_config
+    from ser.peers.load import load_peer
 
     config = read_config("odyssey-categorical", model=str(peer_folder("odyssey-categorical")))
     torch.manual_seed(3)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from ser.core.errors import UserError
-from ser.peers.base import load_peer
 from ser.peers.config import read_config
+from ser.peers.load import load_peer
 
 
 def hub_of(monkeypatch, folder):

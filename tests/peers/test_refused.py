@@ -11,11 +11,11 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from ser.core.errors import UserError
-from ser.peers.base import load_peer
 from ser.peers.config import read_config
 from ser.peers.emotion2vec import parse_spec
 from ser.peers.experiment import predict_peer
 from ser.peers.files import PeerFiles, Settings
+from ser.peers.load import load_peer
 from tests.cli.refused import said
 from tests.peers.audio import make_audio
 
