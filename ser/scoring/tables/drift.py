@@ -20,7 +20,7 @@ from pathlib import Path
 from ser.core.errors import UserError
 from ser.core.files import write_text
 from ser.data.wording import first_few
-from ser.scoring.schema import Scores
+from ser.scoring.schema import Scores, Value
 from ser.scoring.tables.published import FILE, read_published
 from ser.scoring.tables.quoted import read_quotations
 from ser.scoring.tables.rows import benchmarks_of, read_scores
@@ -31,6 +31,8 @@ RESULTS, QUOTED = "RESULTS.md", Path("conf/quoted.yaml")
 BLOCK = re.compile(
     r"^(<!-- table (?P<what>[^\n]*?) -->\n)(?P<body>.*?)^(<!-- end -->)", re.DOTALL | re.MULTILINE
 )
+# Share of an interval's width: a result that moves by less is the same result.
+ROUNDING = 0.05
 HEADING = re.compile(r"#{3} (?P<title>.*)")
 
 
@@ -138,7 +140,9 @@ def results_tables(path: Path) -> dict[str, list[str]]:
 def check_run(page: Path, folders: list[Path]) -> list[str]:
     """What experiments that were run again scored, against scores.jsonl beside a RESULTS.md.
 
-    Metrics and intervals must be equal to the decimals of tables; what a clock measures is not compared.
+    Another processor rounds otherwise, and an utterance on the border between two classes may go over:
+    metrics and the ends of their intervals may differ by ``ROUNDING`` of the interval's width. Without an
+    interval they must be equal to three decimals. What a clock measures is not compared.
 
     Args:
         page: the RESULTS.md.
@@ -166,22 +170,42 @@ def check_run(page: Path, folders: list[Path]) -> list[str]:
 
 def _differences(was: Scores, now: Scores) -> list[str]:
     """What two runs of one experiment scored differently."""
-    sides = []
-    for scores in (was, now):
-        parts = {"emotion": scores.classification, **scores.attributes}
-        sides.append({
-            (name, metric): (value.value, value.low, value.high)
-            for name, part in parts.items() if part for metric, value in part.metrics.items()
-        })  # fmt: skip
-    before, after = sides
+    before, after = _metrics(was), _metrics(now)
     return [
-        f"{now.experiment}, {name}, {metric}: {before.get((name, metric))} in RESULTS.md, "
-        f"{after.get((name, metric))} now"
+        f"{now.experiment}, {name}, {metric}: {_shown(before.get((name, metric)))} in RESULTS.md, "
+        f"{_shown(after.get((name, metric)))} now"
         for name, metric in sorted({*before, *after})
-        if _printed(before.get((name, metric))) != _printed(after.get((name, metric)))
+        if not _agree(before.get((name, metric)), after.get((name, metric)))
     ]
 
 
-def _printed(value: tuple[float | None, ...] | None) -> tuple[str, ...] | None:
-    """To the three decimals that tables have."""
-    return value and tuple("" if number is None else f"{number:.3f}" for number in value)
+def _metrics(scores: Scores) -> dict[tuple[str, str], Value]:
+    """(label, metric) -> value."""
+    parts = {"emotion": scores.classification, **scores.attributes}
+    return {
+        (name, metric): value
+        for name, part in parts.items() if part for metric, value in part.metrics.items()
+    }  # fmt: skip
+
+
+def _agree(was: Value | None, now: Value | None) -> bool:
+    """Whether a second run's value, and its interval's ends, are those of the first but for rounding."""
+    if was is None or now is None:
+        return was is now
+    before, after = ((each.value, each.low, each.high) for each in (was, now))
+    if None in before or None in after:
+        return [_three(x) for x in before] == [_three(x) for x in after]
+    allowed = ROUNDING * (was.high - was.low)
+    return all(abs(x - y) <= allowed for x, y in zip(before, after, strict=True))
+
+
+def _shown(value: Value | None) -> str:
+    """A value with its interval, for a message."""
+    if value is None:
+        return "nothing"
+    return f"{_three(value.value)} [{_three(value.low)}, {_three(value.high)}]"
+
+
+def _three(x: float | None) -> str:
+    """To three decimals."""
+    return "undefined" if x is None else f"{x:.3f}"

@@ -133,10 +133,32 @@ def test_a_second_run_that_scored_the_same_agrees_whatever_the_clock_says(recipe
     benchmark.main(["check", str(folder / "RESULTS.md"), "--run", *map(str, folders)])
 
 
+@pytest.mark.parametrize("end", ["value", "low", "high"])
+@pytest.mark.parametrize(("share", "agrees"), [(0.04, True), (-0.04, True), (0.06, False), (-0.06, False)])
+def test_another_processor_may_round_otherwise(recipe, end, share, agrees):
+    folder, folders = recipe
+    scores = Scores.read(folders[0] / "scores.json")
+    value = scores.classification.metrics["UAR"]
+    assert value.high - value.low > 0.01
+    setattr(value, end, getattr(value, end) + share * (value.high - value.low))
+    scores.write(folders[0] / "scores.json")
+    assert bool(check_run(folder / "RESULTS.md", folders)) != agrees
+
+
+def test_without_an_interval_three_decimals_count(recipe):
+    folder, folders = recipe
+    scores = Scores.read(folders[0] / "scores.json")
+    value = scores.classification.metrics["UAR"]
+    value.low = value.high = None
+    scores.write(folders[0] / "scores.json")
+    [line] = check_run(folder / "RESULTS.md", folders)
+    assert line.endswith(f"{value.value:.3f} [undefined, undefined] now")
+
+
 def test_a_second_run_that_scored_otherwise_is_told(recipe, tmp_path, capsys):
     folder, folders = recipe
     scores = Scores.read(folders[0] / "scores.json")
-    scores.classification.metrics["UAR"].value += 0.01
+    scores.classification.metrics["UAR"].value += 0.1
     scores.write(folders[0] / "scores.json")
     [line] = check_run(folder / "RESULTS.md", folders)
     assert line.startswith("a, emotion, UAR: ")
