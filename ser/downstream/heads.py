@@ -46,9 +46,11 @@ def make_head(config: ModelConfig, tokens: Sequence[int], outputs: int) -> nn.Mo
             nn.Dropout(config.dropout),
             nn.Linear(config.hidden, outputs),
         ]
-    # All scores start at zero: no class preferred, every attribute at its mean.
-    nn.init.zeros_(layers[-1].weight)
-    nn.init.zeros_(layers[-1].bias)
+    # All scores start at zero: no class preferred, every attribute at its mean. SUPERB's start at random, as
+    # S3PRL's do: at its learning rate a start at zero is behind for thousands of steps.
+    if config.head != "superb":
+        nn.init.zeros_(layers[-1].weight)
+        nn.init.zeros_(layers[-1].bias)
     return nn.Sequential(*layers)
 
 

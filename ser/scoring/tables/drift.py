@@ -31,8 +31,8 @@ RESULTS, QUOTED = "RESULTS.md", Path("conf/quoted.yaml")
 BLOCK = re.compile(
     r"^(<!-- table (?P<what>[^\n]*?) -->\n)(?P<body>.*?)^(<!-- end -->)", re.DOTALL | re.MULTILINE
 )
-# Share of an interval's width: a result that moves by less is the same result.
-ROUNDING = 0.05
+# Shares of an interval's width that a value may move by (about a standard error), and an end of the interval.
+VALUE, END = 0.25, 0.5
 HEADING = re.compile(r"#{3} (?P<title>.*)")
 
 
@@ -140,9 +140,9 @@ def results_tables(path: Path) -> dict[str, list[str]]:
 def check_run(page: Path, folders: list[Path]) -> list[str]:
     """What experiments that were run again scored, against scores.jsonl beside a RESULTS.md.
 
-    Another processor rounds otherwise, and an utterance on the border between two classes may go over:
-    metrics and the ends of their intervals may differ by ``ROUNDING`` of the interval's width. Without an
-    interval they must be equal to three decimals. What a clock measures is not compared.
+    Another processor rounds otherwise, and by that another epoch or learning rate may be chosen: a metric may
+    move by a standard error, a quarter of its interval's width, and the interval's ends by half. Without
+    one it must be equal to three decimals. What a clock measures is not compared.
 
     Args:
         page: the RESULTS.md.
@@ -195,8 +195,10 @@ def _agree(was: Value | None, now: Value | None) -> bool:
     before, after = ((each.value, each.low, each.high) for each in (was, now))
     if None in before or None in after:
         return [_three(x) for x in before] == [_three(x) for x in after]
-    allowed = ROUNDING * (was.high - was.low)
-    return all(abs(x - y) <= allowed for x, y in zip(before, after, strict=True))
+    width = was.high - was.low
+    return all(
+        abs(x - y) <= share * width for x, y, share in zip(before, after, (VALUE, END, END), strict=True)
+    )
 
 
 def _shown(value: Value | None) -> str:
