@@ -1,7 +1,6 @@
 """Cost of extraction against hours of audio, as a recipe runs it: time is to be linear, memory flat.
 
-    python benchmarks/hours.py --hours 1 3 10 30 --nj 2
-    python benchmarks/hours.py --hours 100 --nj 2
+    python benchmarks/hours.py --hours 1 3 10 30 100 --nj 2
 
 Turns as long as IEMOCAP's, 800 an hour, are cut out of ten minutes of noise, so that 100 hours take no room.
 The encoder is a random HuBERT of no size, for which reading, batches, pooling and writing are most of the
