@@ -6,7 +6,7 @@ are taken over the utterance's own frames. The other layers look at no frame bey
 convolutions have no padding, so a frame is valid when all of its input is.
 
 Large models normalise each frame over its channels (LayerNorm) after every convolution. On a CPU their
-channels are kept innermost all the way, which saves two transposes a layer: a third of the front end's time.
+channels are kept innermost all the way, which saves two transposes a layer.
 """
 
 from __future__ import annotations
