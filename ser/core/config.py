@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import re
 import sys
+import typing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,7 +46,7 @@ class Parser(jsonargparse.ArgumentParser):
         try:
             try:
                 found = super().parse_args(given, **kwargs)
-                self._refuse_values_of_groups(found)
+                self._refuse_misplaced(found)
                 return found
             except COMPLAINTS as error:
                 self.error(str(error))
@@ -61,23 +62,26 @@ class Parser(jsonargparse.ArgumentParser):
     def _takes(self, args: list[str], **kwargs: Any) -> bool:
         """Whether there is nothing to complain of in ``args``."""
         try:
-            self._refuse_values_of_groups(super().parse_args(args, **kwargs))
+            self._refuse_misplaced(super().parse_args(args, **kwargs))
         except (*COMPLAINTS, UserError):
             return False
         return True
 
     def instantiate(self, cfg: jsonargparse.Namespace, **kwargs: Any) -> jsonargparse.Namespace:
         """Build the dataclasses, refusing a single value where a group of options belongs."""
-        self._refuse_values_of_groups(cfg)
+        self._refuse_misplaced(cfg)
         return super().instantiate(cfg, **kwargs)
 
-    def _refuse_values_of_groups(self, cfg: jsonargparse.Namespace) -> None:
-        """Complain where a single value, or nothing, stands for a group of options."""
+    def _refuse_misplaced(self, cfg: jsonargparse.Namespace) -> None:
+        """Complain where a value, or nothing, stands for a group of options, or nothing for a value."""
         for name in {action.dest.rpartition(".")[0] for action in self._actions} - {""}:
             value = cfg.get(name, jsonargparse.Namespace())
             if not isinstance(value, jsonargparse.Namespace):
                 got = "nothing" if value is None else repr(value)
                 self.error(f"'{name}' is a group of options, not a value; got {got}")
+        for action in self._actions:
+            if _wants_value(action) and action.dest in cfg and cfg[action.dest] is None:
+                self.error(f"'{action.dest}' has no value: give it one, or leave the line out")
 
     def instantiate_saved(self, saved: dict[str, Any], file: Path, hint: str) -> jsonargparse.Namespace:
         """Build the dataclasses of a resolved configuration that was read from ``file``.
@@ -104,6 +108,12 @@ class Parser(jsonargparse.ArgumentParser):
         ]
         near = difflib.get_close_matches(unknown.group(1).split("=")[0], known, n=1, cutoff=0.5)
         return f"; the nearest known name is {near[0]!r}" if near else ""
+
+
+def _wants_value(action: Any) -> bool:
+    """Whether an option cannot be nothing: jsonargparse takes an empty line of a YAML file for any type."""
+    kind = getattr(action, "_typehint", action.type)
+    return kind is not None and action.default is not None and type(None) not in typing.get_args(kind)
 
 
 def _config_file(args: list[str]) -> tuple[str | None, list[str]]:

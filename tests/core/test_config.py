@@ -60,6 +60,8 @@ def test_mistakes_on_the_command_line(argv: list[str], message: str) -> None:
         ("lr: fast", "fast"),
         ("lr: 1\nmodel:", "'model' is a group of options"),
         ("model: 3", "model"),
+        ("lr:\nmodel: {pooling: x}", "'lr' has no value"),
+        ("model: {pooling: null}", "'model.pooling' has no value"),
         ("lr: [", "."),
         ("model: {class_path: os.system, init_args: {command: ls}}", "class_path|init_args"),
     ],
